@@ -1,0 +1,22 @@
+/** One meaning for each number; see "Exit codes" in the README. This file and error-text.ts are the only places that know them. */
+export const ExitCode = {
+  DONE: 0,
+  BUG: 1,
+  USAGE: 2,
+  NO_MODEL: 3,
+  BAD_MODEL: 4,
+  PROMPT_TOO_LONG: 5,
+  HEART: 6,
+  NO_ROOM: 7,
+  NETWORK: 8,
+  DENIED: 9,
+  NO_APPROVAL: 10,
+  NO_CAGE: 11,
+  ENGINE: 12,
+  CUT_OFF: 13,
+  TIMEOUT: 124,
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGTERM: 143,
+} as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];

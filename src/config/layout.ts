@@ -1,0 +1,33 @@
+import { join } from "node:path";
+
+/** What lies beside the program. All paths absolute; nothing here says that a file exists. */
+export interface StickLayout {
+  readonly root: string;
+  readonly heart: string;
+  readonly keys: string;
+  readonly models: string;
+  readonly adapters: string;
+  readonly packs: string;
+  readonly reservoir: string;
+  readonly backups: string;
+  readonly settings: string;
+  readonly work: string;
+}
+
+/** `root` is the folder of the program; `heart` moves the heart, and with it its keys and backups, elsewhere. */
+export function stickLayout(root: string, heart: string | null = null): StickLayout {
+  const heartFile = heart ?? join(root, "heart.sqlite");
+  const home = heart === null ? root : join(heartFile, "..");
+  return {
+    root,
+    heart: heartFile,
+    keys: join(home, "keys"),
+    models: join(root, "models"),
+    adapters: join(root, "adapters"),
+    packs: join(root, "packs"),
+    reservoir: join(root, "reservoir"),
+    backups: join(home, "backups"),
+    settings: join(root, "noctem.json"),
+    work: join(root, "work"),
+  };
+}

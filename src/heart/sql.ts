@@ -1,0 +1,32 @@
+/**
+ * What the heart needs of a SQL engine. `platform/sqlite` implements it over bun:sqlite; tests use the same real one on
+ * temporary files. Integers travel as bigint beyond 2^53 and as number below.
+ */
+export type SqlValue = string | number | bigint | Uint8Array | null;
+export type SqlRow = Record<string, SqlValue>;
+
+export interface SqlDatabase extends Disposable {
+  /** Runs statements without parameters or results. Throws `SqlError`. */
+  exec(sql: string): void;
+  run(sql: string, ...params: readonly SqlValue[]): { readonly changes: number };
+  all(sql: string, ...params: readonly SqlValue[]): SqlRow[];
+  get(sql: string, ...params: readonly SqlValue[]): SqlRow | null;
+}
+
+export interface SqlDriver {
+  /**
+   * Opens a file, or `":memory:"`. `create` makes it when missing; `readOnly` refuses writes.
+   * Throws `SqlError` when it cannot be opened.
+   */
+  open(path: string, options: { readonly create: boolean; readonly readOnly: boolean }): SqlDatabase;
+}
+
+/** `code` is SQLite's symbolic result code, e.g. `SQLITE_FULL`, `SQLITE_NOTADB`, `SQLITE_BUSY`, `SQLITE_READONLY`. */
+export class SqlError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = "SqlError";
+    this.code = code;
+  }
+}
