@@ -14,8 +14,8 @@ export type SessionCommand =
   | { readonly type: "edit"; readonly message: MessageId; readonly spans: readonly Span[] }
   /** Shows the path through `message` (a sibling's branch, or an earlier point to go on from). */
   | { readonly type: "branch"; readonly message: MessageId }
-  /** Stops the running answer; what was generated is kept. */
-  | { readonly type: "cancel" }
+  /** Stops the running answer; what was generated is kept, with the stop reason `cancelled` or `timeout`. */
+  | { readonly type: "cancel"; readonly because?: "timeout" }
   | { readonly type: "open-session"; readonly session: SessionId }
   /** `ephemeral` sessions live in memory alone and leave nothing on the stick. */
   | { readonly type: "new-session"; readonly ephemeral: boolean }

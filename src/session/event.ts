@@ -1,6 +1,7 @@
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message, ModelTier, ReplyFacts, StopReason } from "../lib/message.ts";
 import type { EngineError } from "../engine/port.ts";
+import type { HeartError } from "../heart/port.ts";
 
 /** A conversation in the list of the switcher. */
 export interface SessionSummary {
@@ -39,8 +40,8 @@ export type TurnFailure =
   | { readonly kind: "engine"; readonly error: EngineError }
   /** No model is installed or chosen. `hint` is a sentence that says how to get one. */
   | { readonly kind: "no-model"; readonly hint: string }
-  /** The message could not be stored. */
-  | { readonly kind: "store"; readonly detail: string };
+  /** A message could not be stored. When it was the answer, `turn-failed` still shows it, unstored. */
+  | { readonly kind: "store"; readonly error: HeartError };
 
 export type ModelState =
   /** Nothing usable; `hint` says how to get a model. */
@@ -121,6 +122,8 @@ export type SessionEvent =
   | { readonly type: "sessions-listed"; readonly sessions: readonly SessionSummary[] }
   | { readonly type: "models-listed"; readonly models: readonly ModelSummary[] }
   | { readonly type: "job"; readonly job: Job }
+  /** `gone`: the stick was pulled. Edges hide what they show until the same heart is back. */
+  | { readonly type: "stick"; readonly state: "present" | "gone" }
   | { readonly type: "stats"; readonly hostBytes: number; readonly engineBytes: number; readonly gpuBytes: number }
   /** Something a person should read; headless prints it on stderr. */
   | { readonly type: "notice"; readonly severity: "info" | "warning" | "error"; readonly text: string };

@@ -40,6 +40,7 @@ export interface ViewState {
   readonly jobs: readonly Job[];
   readonly sessions: readonly SessionSummary[];
   readonly catalogue: readonly ModelSummary[];
+  readonly stick: "present" | "gone";
   readonly memory: { readonly hostBytes: number; readonly engineBytes: number; readonly gpuBytes: number };
 }
 
@@ -61,6 +62,7 @@ export const INITIAL_VIEW: ViewState = {
   jobs: [],
   sessions: [],
   catalogue: [],
+  stick: "present",
   memory: { hostBytes: 0, engineBytes: 0, gpuBytes: 0 },
 };
 
@@ -128,6 +130,8 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
       return { ...view, catalogue: event.models };
     case "job":
       return { ...view, jobs: upsertJob(view.jobs, event.job) };
+    case "stick":
+      return { ...view, stick: event.state };
     case "stats":
       return { ...view, memory: { hostBytes: event.hostBytes, engineBytes: event.engineBytes, gpuBytes: event.gpuBytes } };
     case "notice":
