@@ -2,6 +2,7 @@ import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message, ModelTier, ReplyFacts, StopReason } from "../lib/message.ts";
 import type { EngineError } from "../engine/port.ts";
 import type { HeartError } from "../heart/port.ts";
+import type { ModelError } from "../models/port.ts";
 
 /** A conversation in the list of the switcher. */
 export interface SessionSummary {
@@ -40,6 +41,8 @@ export type TurnFailure =
   | { readonly kind: "engine"; readonly error: EngineError }
   /** No model is installed or chosen. `hint` is a sentence that says how to get one. */
   | { readonly kind: "no-model"; readonly hint: string }
+  /** The model that was asked for cannot be used. */
+  | { readonly kind: "model"; readonly error: ModelError }
   /** A message could not be stored. When it was the answer, `turn-failed` still shows it, unstored. */
   | { readonly kind: "store"; readonly error: HeartError };
 
@@ -81,7 +84,7 @@ export interface Job {
   readonly state: "running" | "done" | "failed" | "cancelled";
 }
 
-/** Where messages go, and why not to the stick if so. */
+/** Where messages go, and why not to the stick if so. `memory` without a warning was asked for: a private session. */
 export interface StoreState {
   readonly kind: "stored" | "memory";
   /** A sentence for a person when `memory` was not asked for; else null. */
@@ -91,10 +94,13 @@ export interface StoreState {
 export type SessionEvent =
   | {
       readonly type: "session-opened";
-      readonly session: SessionSummary;
+      /** Null for a new session: it gets its id with its first message, so that a sitting without one leaves no trace. */
+      readonly session: SessionSummary | null;
       readonly path: readonly ShownMessage[];
       readonly store: StoreState;
     }
+  /** The open session got its first message and with it an id, or another title. */
+  | { readonly type: "session-named"; readonly session: SessionSummary }
   | { readonly type: "message-appended"; readonly shown: ShownMessage }
   /** The shown path changed otherwise (branch, edit, another process wrote). */
   | { readonly type: "path-changed"; readonly path: readonly ShownMessage[] }

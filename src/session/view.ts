@@ -82,6 +82,8 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
         lastFailure: null,
         context: { used: 0, size: view.context.size },
       };
+    case "session-named":
+      return { ...view, session: event.session };
     case "message-appended":
       return { ...view, path: [...view.path, event.shown], queued: null };
     case "path-changed":
@@ -143,9 +145,12 @@ function inTurn(view: ViewState, turn: number, change: (live: LiveTurn) => LiveT
   return view.live?.turn === turn ? { ...view, live: change(view.live) } : view;
 }
 
+/** The answer takes its place right after what it answers: another take replaces the one shown before. */
 function settle(view: ViewState, turn: number, shown: ShownMessage | null): ViewState {
   const live = view.live?.turn === turn ? null : view.live;
-  return { ...view, live, path: shown ? [...view.path, shown] : view.path };
+  if (!shown) return { ...view, live };
+  const asked = view.path.findLastIndex((entry) => entry.message.id === shown.message.parent);
+  return { ...view, live, path: [...view.path.slice(0, asked < 0 ? view.path.length : asked + 1), shown] };
 }
 
 function note(view: ViewState, severity: Notice["severity"], text: string): ViewState {

@@ -1,0 +1,52 @@
+import type { SessionId } from "../lib/brand.ts";
+import type { Origin } from "../lib/message.ts";
+import type { Clock, Random } from "../lib/ports.ts";
+import type { Result } from "../lib/result.ts";
+import type { EngineError, ModelEngine, ThreadPlan } from "../engine/port.ts";
+import type { Heart, HeartError } from "../heart/port.ts";
+import type { ModelError, ModelLibrary, PlacementWish } from "../models/port.ts";
+import type { GenerationOptions } from "./options.ts";
+
+/** What a session works with. It owns none of it: the composition root opens and closes. */
+export interface SessionDeps {
+  readonly heart: Heart;
+  /** A heart in memory alone, for private sessions. */
+  readonly memoryHeart: () => Heart;
+  /** Opens the heart again after the stick was gone; fails while it is not back. */
+  readonly reopenHeart: () => Result<Heart, HeartError>;
+  /** False while the medium of the heart is gone. Cheap: asked every second. */
+  readonly stickPresent: () => boolean;
+  readonly engine: ModelEngine;
+  readonly library: ModelLibrary;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Calls `tick` every `ms` until the returned function is called; must not keep the process alive. */
+  readonly every: (ms: number, tick: () => void) => () => void;
+  /** Writes a file of the person's workspace; the error is a sentence. Never overwrites. */
+  readonly writeNewFile: (path: string, text: string) => Result<string, string>;
+  /** Resident bytes of this process. */
+  readonly hostBytes: () => number;
+  /** Sentences for errors that reach a person as a notice or a job's detail. */
+  readonly describe: {
+    readonly heart: (error: HeartError) => string;
+    readonly engine: (error: EngineError) => string;
+    readonly model: (error: ModelError) => string;
+  };
+}
+
+export interface SessionConfig {
+  readonly origin: Origin;
+  readonly generation: GenerationOptions;
+  readonly wish: PlacementWish;
+  /** Overrides what is measured; `null` measures and remembers. */
+  readonly threads: ThreadPlan | null;
+  readonly start: { readonly kind: "new"; readonly ephemeral: boolean } | { readonly kind: "resume"; readonly session: SessionId };
+  /**
+   * A person sits before it: the model loads at once, prompts wait for a model, other processes' writes show, memory is
+   * reported. Without it nothing is loaded before it is needed and a missing model fails the turn.
+   */
+  readonly interactive: boolean;
+}
+
+/** Sent unless the person sets another. Short: it is part of every prompt, and small models lose the thread of long ones. */
+export const DEFAULT_SYSTEM = "You are Noctem, a helpful assistant.";

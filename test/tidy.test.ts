@@ -1,0 +1,150 @@
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+
+/**
+ * The rules of the house, as a test. Each rule names what is allowed and why; an exception stands here, with its reason,
+ * and nowhere else.
+ */
+const root = join(import.meta.dir, "..");
+
+/** Folder → folders it may import, besides itself. Written out in full: a rule that must be derived is a rule nobody reads. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  lib: [],
+  config: ["lib"],
+  heart: ["lib"],
+  engine: ["lib"],
+  models: ["lib", "config", "engine"],
+  agent: ["lib", "config", "heart", "engine", "models"],
+  session: ["lib", "config", "heart", "engine", "models", "agent"],
+  headless: ["lib", "config", "session", "heart", "engine", "models"],
+  tui: ["lib", "config", "session"],
+  platform: ["lib", "config", "heart", "engine", "models", "session"],
+  cli: ["lib", "config", "heart", "engine", "models", "agent", "session", "headless", "platform", "tui"],
+  main: ["engine", "platform", "cli"],
+};
+/** Files that put real effects into pure code. They alone import `platform`. */
+const COMPOSITION_ROOTS = new Set(["src/main.ts", "src/engine/child.ts"]);
+/** Where an edge takes no more than a type from deeper down: errors travel inside events. */
+const TYPE_ONLY: Record<string, readonly string[]> = { headless: ["heart", "engine", "models"], tui: ["heart", "engine", "models"] };
+
+const EFFECTS = /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|process\.|globalThis\.fetch|fetch\()/u;
+/** Pure code by architecture; `every`, `clock` and `random` reach it as arguments. Reasons for exceptions stand beside them. */
+const PURE_FOLDERS = ["src/lib", "src/config", "src/heart", "src/agent", "src/session", "src/models"];
+const MAY_HAVE_EFFECTS: Record<string, string> = {};
+
+const MAX_LINES = 500;
+/** Longer files and why. */
+const LONG_FILES: Record<string, string> = {};
+
+interface Source {
+  readonly path: string;
+  readonly folder: string;
+  readonly text: string;
+  readonly imports: readonly { readonly target: string; readonly typeOnly: boolean }[];
+}
+
+function sources(): Source[] {
+  const paths = ["src", "tui"].flatMap((top) =>
+    readdirSync(join(root, top), { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.tsx?$/u.test(name))
+      .map((name) => join(top, name)),
+  );
+  return paths.map((path) => {
+    const text = readFileSync(join(root, path), "utf8");
+    return { path, folder: folderOf(path), text, imports: importsOf(path, text) };
+  });
+}
+
+function folderOf(path: string): string {
+  if (path.startsWith("tui/")) return "tui";
+  return path === "src/main.ts" ? "main" : (path.split("/")[1] ?? "");
+}
+
+function importsOf(path: string, text: string): Source["imports"] {
+  const found = text.matchAll(/^\s*(?:import|export)\s+(type\s)?[^"';]*?from\s+"([^"]+)"|\bimport\(\s*"([^"]+)"|^import\s+"([^"]+)"/gmu);
+  return [...found].map((match) => {
+    const specifier = match[2] ?? match[3] ?? match[4] ?? "";
+    const target = specifier.startsWith(".") ? relative(root, join(root, dirname(path), specifier)) : specifier;
+    return { target, typeOnly: match[1] !== undefined };
+  });
+}
+
+const all = sources();
+
+describe("house rules", () => {
+  test("there is something to check, and imports are seen", () => {
+    expect(all.length).toBeGreaterThan(60);
+    expect(all.flatMap((source) => source.imports).filter((entry) => entry.target.startsWith("src/")).length).toBeGreaterThan(100);
+  });
+
+  test("imports follow the direction of the architecture", () => {
+    const wrong = all.flatMap((source) =>
+      source.imports
+        .filter(({ target }) => target.startsWith("src/") || target.startsWith("tui/"))
+        .filter(({ target, typeOnly }) => {
+          const to = folderOf(target);
+          if (to === source.folder) return false;
+          if (to === "platform" && COMPOSITION_ROOTS.has(source.path)) return false;
+          if (typeOnly && TYPE_ONLY[source.folder]?.includes(to)) return false;
+          if (TYPE_ONLY[source.folder]?.includes(to)) return true;
+          return !MAY_IMPORT[source.folder]?.includes(to);
+        })
+        .map(({ target }) => `${source.path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("bun:sqlite, bun:ffi and node effects live in platform alone", () => {
+    const wrong = all.flatMap((source) =>
+      source.imports
+        .filter(({ target }) => /^(?:bun|node):/u.test(target) || target === "bun")
+        .filter(({ target }) => {
+          if (target === "node:path") return false;
+          if (target === "bun:sqlite") return !source.path.startsWith("src/platform/sqlite/");
+          if (target === "bun:ffi") return !source.path.startsWith("src/platform/ffi/");
+          return source.folder !== "platform" && source.folder !== "main" && source.folder !== "cli";
+        })
+        .map(({ target }) => `${source.path} imports ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test("the network is reached from one file", () => {
+    const wrong = all.filter(
+      (source) => /\bfetch\(|node:(?:http|https|net|tls|dgram)/u.test(source.text) && source.path !== "src/platform/http.ts",
+    );
+    expect(wrong.map((source) => source.path)).toEqual([]);
+  });
+
+  test("pure folders take time and chance as arguments", () => {
+    const wrong = all
+      .filter((source) => PURE_FOLDERS.some((folder) => source.path.startsWith(`${folder}/`)) && !(source.path in MAY_HAVE_EFFECTS))
+      .filter((source) => EFFECTS.test(withoutComments(source.text)))
+      .map((source) => `${source.path}: ${EFFECTS.exec(withoutComments(source.text))?.[0]}`);
+    expect(wrong).toEqual([]);
+  });
+
+  test("files stay short enough to be read at one go", () => {
+    const long = all.filter((source) => source.text.split("\n").length > MAX_LINES && !(source.path in LONG_FILES));
+    expect(long.map((source) => source.path)).toEqual([]);
+  });
+
+  test("no `any`, and no suppressed check without its reason", () => {
+    const wrong = all.filter((source) =>
+      /\bas any\b|: any\b|@ts-ignore|@ts-nocheck|(?:@ts-expect-error|oxlint-disable[\w-]*)\s*$/mu.test(source.text),
+    );
+    expect(wrong.map((source) => source.path)).toEqual([]);
+  });
+
+  test("exit codes are written in one place", () => {
+    const wrong = all
+      .filter((source) => source.folder !== "main" && /process\.exit\(\s*[1-9]/u.test(source.text))
+      .map((source) => source.path);
+    expect(wrong).toEqual([]);
+  });
+});
+
+function withoutComments(text: string): string {
+  return text.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$/gmu, "");
+}
