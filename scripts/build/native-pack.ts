@@ -1,10 +1,10 @@
-/** Packs the CPU build of llama.cpp into one zstd file with a manifest of hashes: 30 MB become 4.9 MB, because the CPU variants are near copies. */
+/** Packs the CPU build of llama.cpp into one zstd file with a manifest: 30 MB become 4.9 MB, because the CPU variants are near copies. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { NativeFile, NativeManifest } from "../../src/platform/native/pack.ts";
 
 /** Part of the cache key: a change of format must not find an old pack. */
-const FORMAT = 1;
+const FORMAT = 2;
 const LEVEL = 19;
 /**
  * Every file of the package is needed: the addon links to llama-common, that to llama and ggml, and ggml picks one of the CPU variants by what the host can do.
@@ -42,17 +42,19 @@ export function nativePack(binsDir: string, cacheDir: string): PackFiles {
   let offset = 0;
   for (const name of names) {
     const bytes = readFileSync(join(binsDir, name));
-    files.push({ name, size: bytes.length, offset, sha256: sha256(bytes) });
+    files.push({ name, size: bytes.length, offset });
     parts.push(bytes);
     offset += bytes.length;
   }
-  const manifest: NativeManifest = { id: sha256(Buffer.from(JSON.stringify(files))), files };
-  const key = `native-${FORMAT}-${LEVEL}-${manifest.id.slice(0, 24)}`;
+  const raw = Buffer.concat(parts);
+  const key = `native-${sha256(Buffer.concat([Buffer.from(JSON.stringify([FORMAT, LEVEL, files])), raw])).slice(0, 24)}`;
   const out = { pack: join(cacheDir, `${key}.pack`), manifest: join(cacheDir, `${key}.json`) };
   if (existsSync(out.pack) && existsSync(out.manifest)) return out;
 
   mkdirSync(cacheDir, { recursive: true });
-  write(out.pack, Bun.zstdCompressSync(Buffer.concat(parts), { level: LEVEL }));
+  const packed = Bun.zstdCompressSync(raw, { level: LEVEL });
+  const manifest: NativeManifest = { sha256: sha256(packed), files };
+  write(out.pack, packed);
   write(out.manifest, JSON.stringify(manifest));
   return out;
 }

@@ -5,6 +5,8 @@
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { cleanEnv } from "./child-env.ts";
+import type { NativeError } from "./native/unpack.ts";
+import { unpackNative } from "./native/unpack.ts";
 
 /** A driver that wakes a sleeping GPU takes seconds; one that takes longer than this is taken for hung. Milliseconds. */
 const LIMIT = 20_000;
@@ -37,10 +39,22 @@ interface Binding {
 /** llama.cpp's own level for errors. */
 const LOG_ERRORS = 2;
 
-/** `noctem __bindtest PATH EXT GPU`: does all that the engine would do before it trusts a GPU. Exit code 0 only when that worked. */
+/** What `noctem __bindtest` without arguments prints, as one line of JSON. */
+export type NativeReport = { readonly ok: true; readonly root: string } | { readonly ok: false; readonly error: NativeError };
+
+/**
+ * `noctem __bindtest PATH EXT GPU` does all that the engine would do before it trusts a GPU; exit code 0 only when that worked.
+ * Without arguments it unpacks and loads the embedded CPU libraries and prints a `NativeReport`: `doctor` asks that, and the tests.
+ */
 export async function bindTestMain(argv: readonly string[]): Promise<number> {
   const [path, extPath, wanted] = argv;
-  if (path === undefined || path === "") return 2;
+  if (path === undefined) {
+    const native = unpackNative();
+    const report: NativeReport = native.ok ? { ok: true, root: dirname(native.value.binsDir) } : native;
+    if (native.ok) native.value.release();
+    console.log(JSON.stringify(report));
+    return native.ok ? 0 : 1;
+  }
   const gpu = wanted === "false" ? false : wanted;
   try {
     const binding = createRequire(import.meta.url)(path) as Binding;
@@ -50,8 +64,7 @@ export async function bindTestMain(argv: readonly string[]): Promise<number> {
       return type !== null && type !== undefined && (type !== false || gpu === false);
     };
     const folder = dirname(resolve(path));
-    binding.loadBackends();
-    if (!found()) binding.loadBackends(folder);
+    binding.loadBackends(folder);
     if (!found()) binding.loadBackends(join(extPath === undefined || extPath === "" ? folder : extPath, "fallback"));
     await binding.init();
     binding.getGpuVramInfo();

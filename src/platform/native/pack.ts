@@ -3,22 +3,21 @@
  * scripts/build/embed-llama.ts replaces this module in the executable; the types are the contract between the two.
  */
 export interface NativeFile {
+  /** A plain file name. */
   readonly name: string;
-  /** Bytes, and where they start in the unpacked pack. */
+  /** Bytes, and where they start in the decompressed pack. */
   readonly size: number;
   readonly offset: number;
-  /** Lower-case hex. */
-  readonly sha256: string;
 }
 
 export interface NativeManifest {
-  /** SHA-256 of all file names and hashes: names the folder, so that two versions of Noctem never share one. */
-  readonly id: string;
+  /** Of the compressed pack, lower-case hex. */
+  readonly sha256: string;
   readonly files: readonly NativeFile[];
 }
 
 export interface EmbeddedPack {
-  /** Path inside the executable of the zstd-compressed concatenation of all files. */
+  /** The zstd-compressed concatenation of all files; a path inside the executable. */
   readonly path: string;
   readonly manifest: NativeManifest;
 }
