@@ -2,7 +2,7 @@ import type { SessionId } from "../lib/brand.ts";
 import type { Origin } from "../lib/message.ts";
 import type { Clock, Random } from "../lib/ports.ts";
 import type { Result } from "../lib/result.ts";
-import type { EngineError, ModelEngine, ThreadPlan } from "../engine/port.ts";
+import type { EngineError, LoadedModel, ModelEngine, ThreadPlan } from "../engine/port.ts";
 import type { Heart, HeartError } from "../heart/port.ts";
 import type { ModelError, ModelLibrary, PlacementWish } from "../models/port.ts";
 import type { GenerationOptions } from "./options.ts";
@@ -48,5 +48,17 @@ export interface SessionConfig {
   readonly interactive: boolean;
 }
 
-/** Sent unless the person sets another. Short: it is part of every prompt, and small models lose the thread of long ones. */
-export const DEFAULT_SYSTEM = "You are Noctem, a helpful assistant.";
+/** Sent unless the person sets another. Short: it is part of every prompt. */
+const BUILT_IN_SYSTEM = "You are Noctem, a helpful assistant that runs on this computer alone.";
+
+/**
+ * Below this size a model answers worse under any system prompt but the one it was trained on: SmolLM2-135M names the capital
+ * of France without one and rambles in French with this one. Its template supplies its own when none is sent.
+ */
+const SYSTEM_FROM_BYTES = 300e6;
+
+/** The system prompt for a model; empty sends none. A base model would only continue it. */
+export function systemPrompt(asked: string | null, model: Pick<LoadedModel, "template" | "fileBytes">): string {
+  if (asked !== null) return asked;
+  return model.template.source === "none" || model.fileBytes < SYSTEM_FROM_BYTES ? "" : BUILT_IN_SYSTEM;
+}

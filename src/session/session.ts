@@ -7,7 +7,7 @@ import { type Route, route } from "../agent/route.ts";
 import { runTurn, type TurnListener, type TurnRequest } from "../agent/turn.ts";
 import type { SessionCommand } from "./command.ts";
 import { type Answer, Conversation } from "./conversation.ts";
-import { DEFAULT_SYSTEM, type SessionConfig, type SessionDeps } from "./deps.ts";
+import { type SessionConfig, type SessionDeps, systemPrompt } from "./deps.ts";
 import type { SessionEvent, ShownMessage, TurnFailure } from "./event.ts";
 import { JobBoard } from "./jobs.ts";
 import { toMarkdown } from "./markdown.ts";
@@ -244,8 +244,7 @@ class Session implements SessionPort {
     return {
       route: chosen,
       loaded,
-      // A base model only continues text: a system prompt would be continued too.
-      system: system ?? (loaded.template.source === "none" ? "" : DEFAULT_SYSTEM),
+      system: systemPrompt(system, loaded),
       history: this.#view.path.slice(0, at + 1).map((entry) => entry.message),
       sampling: { ...sampling, seed: seed ?? this.#freshSeed() },
       cacheKey: this.#conversation.id ?? "",
