@@ -3,7 +3,12 @@ import type { Label } from "../lib/label.ts";
 import type { Message, Origin, ReplyFacts, Role, Span } from "../lib/message.ts";
 import type { Result } from "../lib/result.ts";
 
-/** An open heart. Synchronous: SQLite is, and a single acknowledged write is one short transaction. */
+/**
+ * An open heart. Synchronous: SQLite is, and a single acknowledged write is one short transaction.
+ *
+ * Methods that return a plain value throw `HeartFailure` (failure.ts), which carries a `HeartError`, when the medium fails or a page
+ * is broken. After an `io` error every write fails with it until the heart is opened anew (`OpenHeart.reopen`).
+ */
 export interface Heart extends Disposable {
   readonly mode: HeartMode;
   createSession(): Result<SessionId, HeartError>;
@@ -29,7 +34,11 @@ export interface Heart extends Disposable {
 
 export type HeartMode =
   | { readonly kind: "stored" }
-  /** Nothing is written; `warning` is null when that was asked for. */
+  /**
+   * Nothing is written; `warning` is null when that was asked for, and else a sentence for a person: the stick is read-only, or
+   * the keys are missing. History is then readable, and a conversation that goes on does so in memory. Forgetting what
+   * lies on the stick is refused as `read-only`.
+   */
   | { readonly kind: "memory"; readonly warning: string | null };
 
 export interface NewMessage {
@@ -46,6 +55,8 @@ export interface PathEntry {
   readonly message: Message;
   /** Ids of all messages with the same parent, oldest first; includes this one. */
   readonly siblings: readonly MessageId[];
+  /** The row or its text is not what was written: the message is shown empty, like a forgotten one. */
+  readonly damaged?: boolean;
 }
 
 export interface SessionOverview {
@@ -63,7 +74,7 @@ export type HeartError =
   | { readonly kind: "foreign"; readonly path: string }
   /** Written by a newer version. */
   | { readonly kind: "newer"; readonly path: string; readonly found: number; readonly known: number }
-  /** `keys/` is missing: it opens read-only elsewhere, not here. */
+  /** `keys/` is missing. Opening a heart never yields it (see `HeartMode`); what needs the keys does. */
   | { readonly kind: "keys-missing"; readonly path: string }
   | { readonly kind: "keys-broken"; readonly path: string; readonly detail: string }
   /** The operating system refuses to read it. */

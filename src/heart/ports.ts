@@ -1,0 +1,60 @@
+import type { Clock, Random } from "../lib/ports.ts";
+import type { Result } from "../lib/result.ts";
+import type { SqlDriver } from "./sql.ts";
+
+/** Everything an open heart needs of the machine. `platform/heart` gives the real ones. */
+export interface HeartDeps {
+  readonly sql: SqlDriver;
+  readonly files: HeartFiles;
+  readonly crypto: HeartCrypto;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly writer: Writer;
+}
+
+/** Who writes, for the row of the writing session. Neither may hold an absolute path or a person's name. */
+export interface Writer {
+  /** What a person calls this stick, e.g. the label of the volume; may be empty. */
+  readonly label: string;
+  /** Class of the host, e.g. `linux-x64`; may be empty. */
+  readonly host: string;
+}
+
+export interface HeartCrypto {
+  /** 32 bytes. */
+  sha256(data: Uint8Array): Uint8Array;
+  /** A function from data to 32 bytes, so that the key's setup is paid once. */
+  hmacSha256(key: Uint8Array): (data: Uint8Array) => Uint8Array;
+}
+
+/** The few file operations that SQLite does not do for the heart: a look before opening, and its keys. All synchronous. */
+export interface HeartFiles {
+  /** What lies at `path`, without changing it. */
+  inspect(path: string): FileFacts;
+  exists(path: string): boolean;
+  /** The whole file, `null` when there is none. A file larger than `limit` bytes is an error. */
+  read(path: string, limit: number): Result<Uint8Array | null, FileError>;
+  /**
+   * Makes `path` with these bytes, for the owner's eyes only where the file system has modes; the folder is made too.
+   * All or nothing, also across a power cut: file and folder are synced before it returns. Never replaces a file.
+   */
+  create(path: string, bytes: Uint8Array): Result<"created" | "exists", FileError>;
+  /** Removes a file; a missing one is fine. */
+  remove(path: string): Result<void, FileError>;
+}
+
+export type FileFacts =
+  /** Nothing there. `writable`: the folder would take a new file. */
+  | { readonly kind: "absent"; readonly writable: boolean }
+  | { readonly kind: "no-folder" }
+  /** `head` is the first 100 bytes, or all of a shorter file. `writable`: file and folder both are, as the journal needs. */
+  | { readonly kind: "file"; readonly size: number; readonly head: Uint8Array; readonly writable: boolean }
+  /** A folder, a device, a pipe. */
+  | { readonly kind: "not-a-file"; readonly detail: string }
+  | { readonly kind: "unreadable"; readonly detail: string }
+  | { readonly kind: "io"; readonly detail: string };
+
+export interface FileError {
+  readonly kind: "full" | "read-only" | "unreadable" | "io";
+  readonly detail: string;
+}

@@ -1,0 +1,77 @@
+import first from "./migrations/0001-messages.sql" with { type: "text" };
+import type { SqlDatabase, SqlDriver } from "./sql.ts";
+
+/** Migration `i` leads from version `i` to `i + 1`. One that has been released is never edited. */
+const MIGRATIONS: readonly string[] = [first];
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/** "NoCt" in the file's header: this SQLite file is a heart. */
+export const APPLICATION_ID = 0x4e6f4374;
+
+/** The caller holds a transaction, so that a heart is at one version or the next. */
+export function migrate(db: SqlDatabase, from: number): void {
+  for (const sql of MIGRATIONS.slice(from)) db.exec(sql);
+  db.exec(`pragma user_version = ${SCHEMA_VERSION}; pragma application_id = ${APPLICATION_ID}`);
+}
+
+/**
+ * Settings of a connection; none of them outlives it but the page size, which counts in a new file only.
+ *
+ * At rest a heart is one self-contained file, because people copy just that: hence a rollback journal and no WAL. EXTRA syncs the
+ * folder after the journal is gone, without which a power cut can undo an acknowledged commit.
+ * secure_delete writes zeroes over what is forgotten. The last three are for files that others may have touched.
+ */
+export const PRAGMAS = `
+pragma busy_timeout = 5000;
+pragma page_size = 4096;
+pragma journal_mode = truncate;
+pragma synchronous = extra;
+pragma secure_delete = on;
+pragma temp_store = memory;
+pragma trusted_schema = off;
+pragma cell_size_check = on;
+pragma mmap_size = 0;
+`;
+
+/** The same for a connection that may not write. */
+export const READ_ONLY_PRAGMAS = `
+pragma busy_timeout = 5000;
+pragma temp_store = memory;
+pragma trusted_schema = off;
+pragma cell_size_check = on;
+pragma mmap_size = 0;
+`;
+
+export type HeaderVerdict =
+  | { readonly kind: "heart"; readonly version: number }
+  | { readonly kind: "not-sqlite" }
+  | { readonly kind: "not-heart" }
+  | { readonly kind: "newer"; readonly version: number };
+
+/** Judges the first 100 bytes of a file, so that what is not ours is refused before SQLite touches it. */
+export function judgeHeader(head: Uint8Array): HeaderVerdict {
+  const magic = new TextEncoder().encode("SQLite format 3\0");
+  if (head.length < 100 || magic.some((byte, i) => head[i] !== byte)) return { kind: "not-sqlite" };
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  // Offsets from the SQLite file format, section 1.3.
+  const version = view.getUint32(60);
+  if (view.getUint32(68) !== APPLICATION_ID || version === 0) return { kind: "not-heart" };
+  return version > SCHEMA_VERSION ? { kind: "newer", version } : { kind: "heart", version };
+}
+
+/**
+ * Whether the tables are ours to the letter. A trigger, a view or another column type would make our statements do something
+ * else than they say. Tables of SQLite's own (`sqlite_stat1`) are left alone.
+ */
+export function isExactSchema(db: SqlDatabase, sql: SqlDriver): boolean {
+  using fresh = sql.open(":memory:", { create: true, readOnly: false });
+  migrate(fresh, 0);
+  return schemaText(db) === schemaText(fresh);
+}
+
+function schemaText(db: SqlDatabase): string {
+  const rows = db.all(
+    "select type, name, tbl_name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\' order by type, name",
+  );
+  return JSON.stringify(rows.map((row) => [row["type"], row["name"], row["tbl_name"], row["sql"]]));
+}

@@ -1,0 +1,230 @@
+import type { Millis } from "../lib/brand.ts";
+import type { Clock, Random } from "../lib/ports.ts";
+import { err, type Result } from "../lib/result.ts";
+import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
+import { readClock, tick, type Hlc } from "./hlc.ts";
+import type { RowMac } from "./mac.ts";
+import type { HeartError } from "./port.ts";
+import type { Writer } from "./ports.ts";
+import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+
+/** What one transaction hands out. */
+export interface Stamps {
+  readonly actor: number;
+  /** The next number of this writing session's stream. */
+  seq(): number;
+  /** A stamp above `visible`, the stamp of what is overwritten or answered; 0 for nothing. */
+  stamp(visible: Hlc | 0): Hlc;
+}
+
+export interface WriterEnvironment {
+  readonly file: string;
+  readonly mac: RowMac;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly buildDate: Millis;
+  readonly writer: Writer;
+}
+
+/**
+ * One process's sitting at a heart: an actor of its own, made with its first write. (An id kept with the stick would be shared
+ * by every copy of it, and two copies that share one never converge.)
+ *
+ * Several processes write to one heart. What they share, the newest stamp, is read inside each transaction; what is this
+ * actor's alone, its seq, is kept here and moves on only when a commit succeeded.
+ */
+export class WritingSession {
+  readonly #db: SqlDatabase;
+  readonly #env: WriterEnvironment;
+  #actor = 0;
+  #seq = 0;
+  #faults = 0;
+  /** A clock leap that an earlier writing session noted; `undefined` before the first write. */
+  #leap: Millis | null | undefined = undefined;
+  #commits = 0;
+  #failed: HeartError | null = null;
+
+  constructor(db: SqlDatabase, env: WriterEnvironment) {
+    this.#db = db;
+    this.#env = env;
+  }
+
+  /** Commits so far. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /**
+   * Runs `work` in one transaction. It is undone when `work` returns an error, when it drew no seq, and when SQLite fails.
+   *
+   * After an error of the medium every later call fails with it: whether the commit reached the medium is then unknown, and
+   * only a heart opened anew can tell.
+   */
+  transact<T>(work: (stamps: Stamps) => Result<T, HeartError>): Result<T, HeartError> {
+    if (this.#failed !== null) return err(this.#failed);
+    try {
+      this.#db.exec("begin immediate");
+      const drawn = new Transaction(this.#db, this.#env, this.#begin());
+      const result = work(drawn);
+      if (!result.ok || !drawn.wrote) {
+        rollback(this.#db);
+        return result;
+      }
+      const after = drawn.finish();
+      this.#db.exec("commit");
+      this.#actor = after.actor;
+      this.#seq = after.seq;
+      this.#faults = after.faults;
+      this.#leap = after.leap;
+      this.#commits++;
+      return result;
+    } catch (error) {
+      rollback(this.#db);
+      const failure = heartErrorOf(error, this.#env.file);
+      if (failure.kind === "io") this.#failed = failure;
+      return err(failure);
+    }
+  }
+
+  #begin(): State {
+    const last = readSealedNumber(this.#db, this.#env, "hlc") ?? 0;
+    const leap = this.#leap === undefined ? readSealedNumber(this.#db, this.#env, "leap") : this.#leap;
+    return {
+      actor: this.#actor === 0 ? this.#drawActor() : this.#actor,
+      seq: this.#seq,
+      faults: this.#faults,
+      last: last as Hlc,
+      leap: leap as Millis | null,
+      first: this.#seq === 0,
+    };
+  }
+
+  /** 53 random bits. Two equal ones in a stick's life are not to be expected, but a look costs nothing. */
+  #drawActor(): number {
+    for (;;) {
+      const actor = random53(this.#env.random);
+      if (actor > 0 && this.#db.get("select 1 from vv where actor = ?", actor) === null) return actor;
+    }
+  }
+}
+
+interface State {
+  readonly actor: number;
+  readonly seq: number;
+  readonly faults: number;
+  readonly last: Hlc;
+  readonly leap: Millis | null;
+  /** No transaction of this writing session was committed yet. */
+  readonly first: boolean;
+}
+
+class Transaction implements Stamps {
+  readonly actor: number;
+  readonly #db: SqlDatabase;
+  readonly #env: WriterEnvironment;
+  readonly #before: State;
+  readonly #wall: Millis;
+  readonly #faults: number;
+  readonly #newLeap: Millis | null;
+  #seq: number;
+  #last: Hlc;
+
+  constructor(db: SqlDatabase, env: WriterEnvironment, before: State) {
+    const reading = readClock(env.clock.now(), before.last, env.buildDate, before.leap);
+    this.#db = db;
+    this.#env = env;
+    this.#before = before;
+    this.actor = before.actor;
+    this.#seq = before.seq;
+    this.#last = before.last;
+    this.#wall = reading.wall;
+    this.#faults = before.faults | reading.faults;
+    this.#newLeap = reading.leap;
+    // The row of the writing session takes the first number of its stream.
+    if (before.first) this.#seq++;
+  }
+
+  get wrote(): boolean {
+    return this.#seq > this.#before.seq + (this.#before.first ? 1 : 0);
+  }
+
+  seq(): number {
+    return ++this.#seq;
+  }
+
+  stamp(visible: Hlc | 0): Hlc {
+    const next = tick(this.#last, visible, this.#wall);
+    this.#last = next.last;
+    return next.stamp;
+  }
+
+  /** Writes the bookkeeping, the version vector last. Returns what holds once the commit succeeded. */
+  finish(): { readonly actor: number; readonly seq: number; readonly faults: number; readonly leap: Millis | null } {
+    if (this.#before.first || this.#faults !== this.#before.faults) this.#writeActor();
+    const leap = this.#noteLeap();
+    writeMeta(this.#db, this.#env.mac, "hlc", this.#last);
+    const vv: SqlValue[] = [this.actor, this.#seq];
+    this.#db.run(
+      "insert into vv (actor, seq, mac) values (?, ?, ?) on conflict (actor) do update set seq = excluded.seq, mac = excluded.mac",
+      ...vv,
+      this.#env.mac.seal("vv", vv),
+    );
+    return { actor: this.actor, seq: this.#seq, faults: this.#faults, leap };
+  }
+
+  #writeActor(): void {
+    const device = this.#db.get("select v from meta where k = 'replica'")?.["v"] ?? new Uint8Array(16);
+    const seq = this.#before.first ? 1 : this.seq();
+    const { label, host } = this.#env.writer;
+    const row: SqlValue[] = [this.actor, seq, this.stamp(0), device, label.toWellFormed(), host.toWellFormed(), this.#faults];
+    this.#db.run(
+      `insert into actor (actor, seq, hlc, device, label, host, clock, mac) values (?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (actor) do update set seq = excluded.seq, hlc = excluded.hlc, clock = excluded.clock, mac = excluded.mac`,
+      ...row,
+      this.#env.mac.seal("actor", row),
+    );
+  }
+
+  /**
+   * Notes a leap for later writing sessions to confirm, once per session, and strikes the note once it is settled.
+   * What this session itself noted never counts as confirmation for it.
+   */
+  #noteLeap(): Millis | null {
+    const { first, leap } = this.#before;
+    if (!first) return leap;
+    if (this.#newLeap !== null) writeMeta(this.#db, this.#env.mac, "leap", this.#newLeap);
+    else if (leap !== null) this.#db.run("delete from meta where k = 'leap'");
+    return this.#newLeap === null ? null : leap;
+  }
+}
+
+export function writeMeta(db: SqlDatabase, mac: RowMac, key: string, value: SqlValue): void {
+  db.run(
+    "insert into meta (k, v, mac) values (?, ?, ?) on conflict (k) do update set v = excluded.v, mac = excluded.mac",
+    key,
+    value,
+    mac.seal("meta", [key, value]),
+  );
+}
+
+export function readMeta(db: SqlDatabase, key: string): SqlRow | null {
+  return db.get("select v, mac from meta where k = ?", key);
+}
+
+/** `null` when there is no such row; throws `HeartFailure` when it is not what was written. */
+function readSealedNumber(db: SqlDatabase, env: WriterEnvironment, key: string): number | null {
+  const row = readMeta(db, key);
+  if (row === null) return null;
+  const value = row["v"];
+  if (typeof value !== "number" || !env.mac.verify("meta", [key, value], row["mac"] ?? null)) {
+    throw new HeartFailure({ kind: "damaged", path: env.file, detail: `the row "${key}" was altered` });
+  }
+  return value;
+}
+
+function random53(random: Random): number {
+  const bytes = random.bytes(7);
+  let value = 0;
+  for (let i = 0; i < 7; i++) value = value * 256 + (i === 0 ? (bytes[0] ?? 0) & 0x1f : (bytes[i] ?? 0));
+  return value;
+}

@@ -1,0 +1,88 @@
+import { constants, Database, SQLiteError, type Statement } from "bun:sqlite";
+import { SqlError, type SqlDatabase, type SqlDriver, type SqlRow, type SqlValue } from "../../heart/sql.ts";
+
+/** The heart's SQL engine: the SQLite inside Bun. The only file that knows bun:sqlite. */
+export const sqliteDriver: SqlDriver = {
+  open(path, { create, readOnly }) {
+    const access = readOnly ? constants.SQLITE_OPEN_READONLY : constants.SQLITE_OPEN_READWRITE;
+    // Bun takes flags or an options object, not both. Flags: only they can turn URI names on, which a merge needs to attach the
+    // other heart as `file:…?mode=ro`. What the options would have done (safe integers) is done per statement below.
+    const flags = constants.SQLITE_OPEN_URI | access | (create ? constants.SQLITE_OPEN_CREATE : 0);
+    return new BunDatabase(guarded(() => new Database(path, path === ":memory:" ? flags | constants.SQLITE_OPEN_CREATE : flags)));
+  },
+};
+
+/** Distinct statements kept compiled; the heart has some thirty. */
+const STATEMENTS = 128;
+
+type Compiled = Statement<Record<string, unknown>, SqlValue[]>;
+
+class BunDatabase implements SqlDatabase {
+  readonly #database: Database;
+  readonly #compiled = new Map<string, Compiled>();
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  exec(sql: string): void {
+    guarded(() => this.#database.run(sql));
+  }
+
+  run(sql: string, ...params: readonly SqlValue[]): { readonly changes: number } {
+    return guarded(() => ({ changes: this.#statement(sql).run(...params).changes }));
+  }
+
+  all(sql: string, ...params: readonly SqlValue[]): SqlRow[] {
+    return guarded(() => this.#statement(sql).all(...params)).map(toRow);
+  }
+
+  get(sql: string, ...params: readonly SqlValue[]): SqlRow | null {
+    const row = guarded(() => this.#statement(sql).get(...params));
+    return row === null ? null : toRow(row);
+  }
+
+  [Symbol.dispose](): void {
+    // A statement that is not finalised keeps file and locks until it is collected as garbage.
+    for (const statement of this.#compiled.values()) statement.finalize();
+    this.#compiled.clear();
+    this.#database.close(true);
+  }
+
+  #statement(sql: string): Compiled {
+    const known = this.#compiled.get(sql);
+    if (known !== undefined) return known;
+    const statement: Compiled = this.#database.prepare(sql);
+    statement.safeIntegers(true);
+    if (this.#compiled.size >= STATEMENTS) {
+      for (const [oldest, old] of this.#compiled) {
+        old.finalize();
+        this.#compiled.delete(oldest);
+        break;
+      }
+    }
+    this.#compiled.set(sql, statement);
+    return statement;
+  }
+}
+
+function toRow(raw: Record<string, unknown>): SqlRow {
+  const row: SqlRow = {};
+  for (const name in raw) {
+    const value = raw[name];
+    row[name] = typeof value === "bigint" && isSafe(value) ? Number(value) : (value as SqlValue);
+  }
+  return row;
+}
+
+const isSafe = (value: bigint): boolean => value <= 9007199254740991n && value >= -9007199254740991n;
+
+/** Whatever SQLite refuses becomes a `SqlError` with its symbolic code; anything else is a bug and passes through. */
+function guarded<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof SQLiteError) throw new SqlError(error.code ?? "SQLITE_ERROR", error.message);
+    throw error;
+  }
+}
