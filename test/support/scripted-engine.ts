@@ -51,7 +51,11 @@ export class ScriptedEngine implements ModelEngine {
     });
   }
 
-  async generate(request: GenerateRequest, onChunk: (chunk: GenerateChunk) => void, signal: AbortSignal): ReturnType<ModelEngine["generate"]> {
+  async generate(
+    request: GenerateRequest,
+    onChunk: (chunk: GenerateChunk) => void,
+    signal: AbortSignal,
+  ): ReturnType<ModelEngine["generate"]> {
     this.requests.push(request);
     return await this.answer(request, onChunk, signal);
   }
