@@ -6,6 +6,7 @@ import type { BunPlugin } from "bun";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { embedLlama } from "./build/embed-llama.ts";
+import { blankRuntimeSwitches } from "./build/harden.ts";
 import { nativePack } from "./build/native-pack.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -40,6 +41,7 @@ export async function build({ outfile, llama = join(ROOT, "node_modules/node-lla
     });
     if (!result.success) throw new Error(`The build failed:\n${result.logs.map(String).join("\n")}`);
     if (existsSync(join(ROOT, "src/engine/child.ts"))) embed.check();
+    blankRuntimeSwitches(part);
     mkdirSync(dirname(outfile), { recursive: true });
     chmodSync(part, 0o755);
     renameSync(part, outfile);

@@ -63,8 +63,8 @@ export interface TempDir extends Disposable {
 }
 
 /** `using dir = tempDir()`: a fresh folder that goes away with the block. */
-export function tempDir(prefix = "noctem-test-"): TempDir {
-  const path = mkdtempSync(join(tmpdir(), prefix));
+export function tempDir(prefix = "noctem-test-", parent = tmpdir()): TempDir {
+  const path = mkdtempSync(join(parent, prefix));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 

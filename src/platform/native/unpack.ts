@@ -3,7 +3,7 @@
  * (0700, random name) and removes it as soon as everything is mapped: no state is shared, so there is nothing to lock, to re-verify or to leave behind.
  * docs/design/0002-native-libraries.md says what was rejected.
  */
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type EmbeddedPack, embeddedPack, type NativeFile } from "./pack.ts";
@@ -158,7 +158,7 @@ function sweep(root: string): void {
       const path = join(root, name);
       const entry = lstatSync(path);
       const ours = entry.isDirectory() && entry.uid === process.geteuid?.();
-      if (ours && isStale(name, Date.now() - entry.mtimeMs)) rmSync(path, { recursive: true, force: true });
+      if (ours && isStale(name, Date.now() - entry.mtimeMs)) remove(path);
     }
   } catch {
     // See above.
@@ -171,13 +171,29 @@ function owned(binsDir: string): NativeLibraries {
     if (released) return;
     released = true;
     if (current?.binsDir === binsDir) current = null;
-    try {
-      rmSync(binsDir, { recursive: true, force: true });
-    } catch {
-      // A stick that was pulled: nothing is left to remove, and a later start sweeps what is.
-    }
+    remove(binsDir);
   };
   return { binsDir, release, [Symbol.dispose]: release };
+}
+
+/**
+ * Each file once, then the folders. On a FUSE stick a file that is still mapped only changes its name (`.fuse_hidden…`) until its process ends, so the folders stay
+ * until a later start sweeps them; `rmSync` with `recursive` would delete and find such files for ever.
+ */
+function remove(binsDir: string): void {
+  const attempt = (act: () => void): void => {
+    try {
+      act();
+    } catch {
+      // A stick that was pulled, a file that is not there: what remains is swept by a later start.
+    }
+  };
+  const folder = join(binsDir, PLATFORM);
+  attempt(() => {
+    for (const name of readdirSync(folder)) attempt(() => unlinkSync(join(folder, name)));
+  });
+  attempt(() => rmdirSync(folder));
+  attempt(() => rmdirSync(binsDir));
 }
 
 function fromNodeModules(): NativeLibraries {
