@@ -30,7 +30,7 @@ export interface StickRequest {
   readonly from: string;
   readonly dest: string;
   readonly filesystem: Filesystem;
-  say(line: string): void;
+  readonly say: (line: string) => void;
 }
 
 export interface StickSummary {

@@ -8,16 +8,11 @@ process.exit(await main(process.argv.slice(2)));
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
-  switch (first) {
-    case "--version":
-      if (rest.length > 0) break;
-      console.log(`noctem ${version}`);
-      return 0;
-    case "__engine":
-      return (await import("./engine/child.ts")).engineMain(rest);
-    case "__bindtest":
-      return (await import("./platform/bindtest.ts")).bindTestMain(rest);
-    default:
+  if (first === "--version" && rest.length === 0) {
+    console.log(`noctem ${version}`);
+    return 0;
   }
+  if (first === "__engine") return (await import("./engine/child.ts")).engineMain(rest);
+  if (first === "__bindtest") return (await import("./platform/bindtest.ts")).bindTestMain(rest);
   return (await import("./cli/run.ts")).run([...argv]);
 }

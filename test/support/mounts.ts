@@ -26,7 +26,7 @@ export function loopStick(kind: StickKind, megabytes: number): TempDir {
   mkdirSync(path);
   const device = sh(`truncate -s ${megabytes}M '${image}' && mkfs.${kind} '${image}' >&2 && losetup -f --show '${image}'`).out;
   const undo = (): void => {
-    sh(`umount '${path}'`);
+    sh(`umount '${path}' || umount -l '${path}'`);
     if (device !== "") sh(`losetup -d ${device}`);
     rmSync(dir.path, { recursive: true, force: true });
   };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { assert, property, string } from "fast-check";
 import { abilities, type Mount, mountOf, parseMountInfo } from "../../src/platform/filesystem.ts";
 
 const info = `22 27 0:21 / /proc rw,relatime - proc proc rw
@@ -41,9 +41,9 @@ describe("mountinfo", () => {
 
   test("any folder name survives the kernel's escaping", () => {
     const escape = (name: string): string => name.replaceAll(/[ \t\n\\]/g, (c) => `\\${c.charCodeAt(0).toString(8).padStart(3, "0")}`);
-    const name = fc.string({ unit: "grapheme", minLength: 1 }).filter((s) => !s.includes("/") && !s.includes("\0"));
-    fc.assert(
-      fc.property(name, (folder) => {
+    const name = string({ unit: "grapheme", minLength: 1 }).filter((s) => !s.includes("/") && !s.includes("\0"));
+    assert(
+      property(name, (folder) => {
         const parsed = parseMountInfo(`1 0 8:1 / /mnt/${escape(folder)} rw - ext4 /dev/x rw\n`);
         expect(parsed[0]?.mountPoint).toBe(`/mnt/${folder}`);
       }),

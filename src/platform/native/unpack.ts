@@ -42,7 +42,7 @@ export interface NativeHost {
   readonly pack: EmbeddedPack | null;
   readonly roots: readonly NativeRoot[];
   /** Loads what lies in a folder, really, or throws the loader's error. */
-  probe(folder: string): void;
+  readonly probe: (folder: string) => void;
 }
 
 /** The platform's folder name inside `binsDir`; node-llama-cpp asks for it. */
@@ -203,7 +203,7 @@ function fromNodeModules(): NativeLibraries {
 
 /** Loads the addon and with it everything it links to, exactly as node-llama-cpp is about to: any other probe would test something else. */
 function loadAddon(folder: string): void {
-  process.dlopen({ exports: {} } as NodeJS.Module, join(folder, "llama-addon.node"));
+  process.dlopen({ exports: {} }, join(folder, "llama-addon.node"));
 }
 
 const code = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
