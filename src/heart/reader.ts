@@ -138,7 +138,7 @@ export const SESSIONS_BETWEEN = "select session from session_overview where sess
 export const SESSION_SHAPE = "select n, id, parent, hlc from message where session = ? order by hlc, id";
 export const MESSAGE_BY_N = `${SELECT_MESSAGE} where m.n = ?`;
 export const FIRST_USER_MESSAGE = `${SELECT_MESSAGE}
-  where m.session = ? and m.role = 'user' and b.n is not null order by m.hlc, m.id limit 1`;
+  where m.session = ? and m.role = 'user' and exists (select 1 from message_body b where b.n = m.n) order by m.hlc, m.id limit 1`;
 
 /** `null` for what is not 32 hex digits: no row has it. */
 export function idBytes(id: string): Uint8Array | null {

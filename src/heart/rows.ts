@@ -28,11 +28,13 @@ export const MESSAGE_COLUMNS = [
   "body_hash",
 ] as const;
 
-/** Joins a message with its body and with whether a redaction names it. */
+/** A message with its body, and whether a redaction names it. Subqueries, because a join costs six times as much in Bun (measured). */
 export const SELECT_MESSAGE = `
-select m.n, ${MESSAGE_COLUMNS.map((name) => `m.${name}`).join(", ")}, m.mac, b.salt, b.body,
+select m.n, ${MESSAGE_COLUMNS.map((name) => `m.${name}`).join(", ")}, m.mac,
+  (select salt from message_body b where b.n = m.n) as salt,
+  (select body from message_body b where b.n = m.n) as body,
   exists (select 1 from redaction r where r.target = m.id) as forgotten
-from message m left join message_body b on b.n = m.n`;
+from message m`;
 
 /** The columns of `cell` that are sealed, in the order of the table. */
 const CELL_COLUMNS = ["ns", "k", "v", "hlc", "actor", "seq", "label_c", "label_k", "label_i", "label_p"] as const;

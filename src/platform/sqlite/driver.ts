@@ -66,13 +66,13 @@ class BunDatabase implements SqlDatabase {
   }
 }
 
+/** In place: the row is fresh from SQLite and nobody else's. */
 function toRow(raw: Record<string, unknown>): SqlRow {
-  const row: SqlRow = {};
   for (const name in raw) {
     const value = raw[name];
-    row[name] = typeof value === "bigint" && isSafe(value) ? Number(value) : (value as SqlValue);
+    if (typeof value === "bigint" && isSafe(value)) raw[name] = Number(value);
   }
-  return row;
+  return raw as SqlRow;
 }
 
 const isSafe = (value: bigint): boolean => value <= 9007199254740991n && value >= -9007199254740991n;

@@ -1,0 +1,59 @@
+import { join } from "node:path";
+import { type HeartPlace, openHeart, type OpenHeart } from "../../src/heart/open.ts";
+import type { Heart, NewMessage } from "../../src/heart/port.ts";
+import type { HeartDeps } from "../../src/heart/ports.ts";
+import type { MessageId, Millis, SessionId } from "../../src/lib/brand.ts";
+import type { Message } from "../../src/lib/message.ts";
+import type { Result } from "../../src/lib/result.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
+import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
+import type { SqlDatabase } from "../../src/heart/sql.ts";
+
+/** 2025-01-01: what tests take for the date of the build. */
+export const BUILD = 1_735_689_600_000 as Millis;
+
+export const placeIn = (folder: string) => ({ file: join(folder, "heart.sqlite"), keysDir: join(folder, "keys") }) satisfies HeartPlace;
+
+export function must<T, E>(result: Result<T, E>): T {
+  if (!result.ok) throw new Error(`not expected: ${JSON.stringify(result.error)}`);
+  return result.value;
+}
+
+export const openIn = (folder: string, overrides: Partial<HeartDeps> = {}): OpenHeart =>
+  must(openHeart(heartDeps(overrides), placeIn(folder), BUILD));
+
+/** The kind of the error with which the heart in `folder` is refused; `null` when it opens. */
+export function refusal(folder: string): string | null {
+  const opened = openHeart(heartDeps(), placeIn(folder), BUILD);
+  if (!opened.ok) return opened.error.kind;
+  opened.value[Symbol.dispose]();
+  return null;
+}
+
+export const draft = (session: SessionId, parent: MessageId | null, text: string, rest: Partial<NewMessage> = {}): NewMessage => ({
+  session,
+  parent,
+  role: "user",
+  spans: [{ kind: "typed", text }],
+  label: { c: 1, k: ["heart"], i: 3, p: ["console"] },
+  origin: "tui",
+  reply: null,
+  ...rest,
+});
+
+export const say = (heart: Heart, session: SessionId, parent: MessageId | null, text: string, rest: Partial<NewMessage> = {}): Message =>
+  must(heart.append(draft(session, parent, text, rest)));
+
+/** A conversation of `texts`, one after the other. */
+export function talk(heart: Heart, ...texts: readonly string[]): { readonly session: SessionId; readonly messages: readonly Message[] } {
+  const session = must(heart.createSession());
+  const messages: Message[] = [];
+  for (const text of texts) messages.push(say(heart, session, messages.at(-1)?.id ?? null, text));
+  return { session, messages };
+}
+
+export const textOf = (message: Message): string => message.spans.map((span) => span.text).join("");
+export const texts = (heart: Heart, session: SessionId): string[] => heart.path(session).map((entry) => textOf(entry.message));
+
+/** The file as SQLite sees it, past all of the heart's care. */
+export const raw = (folder: string): SqlDatabase => sqliteDriver.open(placeIn(folder).file, { create: false, readOnly: false });
