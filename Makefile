@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BUN := .tools/bun
 
-.PHONY: help run test build check bench e2e soak clean stick setup
+.PHONY: help run test build check bench e2e soak clean stick setup pack
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ bench: build ## measurements; AREA=… for one of them
 
 stick: build ## DEST=FOLDER: put Noctem and its models on a stick, or bring them up to date
 	@$(BUN) scripts/stick.ts "$(DEST)"
+
+pack: setup ## NAME=vulkan or cuda: fetch a GPU build into dist/packs/
+	@$(BUN) scripts/gpu-pack.ts "$(NAME)"
 
 clean: ## what was built; models, conversations and keys in dist/ stay
 	@rm -rf build coverage bench-results dist/noctem

