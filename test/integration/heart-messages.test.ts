@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { OpenHeart } from "../../src/heart/open.ts";
@@ -32,10 +32,18 @@ describe("messages", () => {
     {
       using heart = openIn(dir.path);
       session = must(heart.createSession());
-      const question = say(heart, session, null, "Was ist 2+2?", { spans: [{ kind: "typed", text: "Was " }, { kind: "pasted", text: "ist 2+2?" }] });
+      const question = say(heart, session, null, "Was ist 2+2?", {
+        spans: [
+          { kind: "typed", text: "Was " },
+          { kind: "pasted", text: "ist 2+2?" },
+        ],
+      });
       const answer = say(heart, session, question.id, "", {
         role: "assistant",
-        spans: [{ kind: "reasoning", text: "easy" }, { kind: "model", text: "4" }],
+        spans: [
+          { kind: "reasoning", text: "easy" },
+          { kind: "model", text: "4" },
+        ],
         label: { c: 2, k: ["files:/x", "heart"], i: 0, p: ["a", "b"] },
         origin: "agent",
         reply: REPLY,
@@ -237,7 +245,12 @@ describe("forgetting", () => {
     using db = raw(dir.path);
     const body = db.get("select n, salt, body from message_body");
     must(heart.redact(messages[0]?.id as MessageId));
-    db.run("insert into message_body (n, salt, body) values (?, ?, ?)", body?.["n"] ?? null, body?.["salt"] ?? null, body?.["body"] ?? null);
+    db.run(
+      "insert into message_body (n, salt, body) values (?, ?, ?)",
+      body?.["n"] ?? null,
+      body?.["salt"] ?? null,
+      body?.["body"] ?? null,
+    );
     expect(texts(heart, session)).toEqual([""]);
     expect(placeIn(dir.path).file).toBeString();
   });
@@ -281,7 +294,11 @@ class Oracle {
     const path = [];
     for (let at = this.#leaf; at !== null; at = this.#parent.get(at) ?? null) {
       const parent = this.#parent.get(at) ?? null;
-      path.unshift({ id: at, text: this.#text.get(at) ?? "", siblings: this.order.filter((id) => (this.#parent.get(id) ?? null) === parent) });
+      path.unshift({
+        id: at,
+        text: this.#text.get(at) ?? "",
+        siblings: this.order.filter((id) => (this.#parent.get(id) ?? null) === parent),
+      });
     }
     return path;
   }

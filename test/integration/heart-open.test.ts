@@ -1,11 +1,22 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { openHeart } from "../../src/heart/open.ts";
 import { APPLICATION_ID } from "../../src/heart/schema.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
-import { BUILD, must, openIn, placeIn, raw, refusal, say, talk, texts } from "../support/heart.ts";
+import { BUILD, draft, must, openIn, placeIn, raw, refusal, say, talk, texts } from "../support/heart.ts";
 import { canMount, inMounts } from "../support/mounts.ts";
 import { tempDir } from "../support/noctem.ts";
 
@@ -109,7 +120,9 @@ describe("a first heart", () => {
   test("eight first starts at once make one heart", async () => {
     using dir = tempDir();
     const children = Array.from({ length: 8 }, () => Bun.spawn([process.execPath, CHILD, "append", dir.path, "1"], { stdout: "pipe" }));
-    const said = await Promise.all(children.map(async (child) => JSON.parse(await new Response(child.stdout).text()) as { written?: string }));
+    const said = await Promise.all(
+      children.map(async (child) => JSON.parse(await new Response(child.stdout).text()) as { written?: string }),
+    );
     expect(said.every((line) => line.written !== undefined)).toBe(true);
     using heart = openIn(dir.path);
     expect(heart.sessions(20)).toHaveLength(8);
@@ -120,7 +133,7 @@ describe("a first heart", () => {
 describe("what is refused, and left as it was", () => {
   const damage: Record<string, { readonly expect: string; readonly by: (folder: string, file: string) => void }> = {
     "not a SQLite file": { expect: "damaged", by: (_, file) => writeFileSync(file, "my diary\n".repeat(1000)) },
-    "empty": { expect: "damaged", by: (_, file) => writeFileSync(file, "") },
+    empty: { expect: "damaged", by: (_, file) => writeFileSync(file, "") },
     "fifty bytes": { expect: "damaged", by: (_, file) => writeFileSync(file, readFileSync(file).subarray(0, 50)) },
     "its first page alone": { expect: "damaged", by: (_, file) => writeFileSync(file, readFileSync(file).subarray(0, 4096)) },
     "cut off by one page": { expect: "damaged", by: (_, file) => writeFileSync(file, readFileSync(file).subarray(0, -4096)) },
@@ -264,9 +277,10 @@ describe("a heart that cannot be written", () => {
     const mounts = [`mount --bind '${made.path}' '${made.path}'`, `mount -o remount,bind,ro '${made.path}'`];
     const read = Bun.spawnSync(inMounts(mounts, [process.execPath, CHILD, "open", made.path]));
     expect(JSON.parse(read.stdout.toString())).toMatchObject({ sessions: 1, id: made.id, mode: { kind: "memory" } });
-    const written = JSON.parse(
-      Bun.spawnSync(inMounts(mounts, [process.execPath, CHILD, "append", made.path, "1"])).stdout.toString(),
-    ) as { written?: string; mode: { warning: string } };
+    const written = JSON.parse(Bun.spawnSync(inMounts(mounts, [process.execPath, CHILD, "append", made.path, "1"])).stdout.toString()) as {
+      written?: string;
+      mode: { warning: string };
+    };
     expect(written.written).toBeString();
     expect(written.mode.warning).toContain("read-only");
     rmSync(made.file);
@@ -308,7 +322,7 @@ describe("reopening", () => {
     const heart = openIn(made.path);
     const { id } = say(heart, made.session, null, "before");
     renameSync(made.file, `${made.file}.away`);
-    const refused = heart.append({ ...{ session: made.session, parent: id, role: "user", spans: [], origin: "tui", reply: null }, label: { c: 0, k: [], i: 0, p: [] } });
+    const refused = heart.append(draft(made.session, id, "lost"));
     expect(refused).toMatchObject({ ok: false, error: { kind: "io" } });
     renameSync(`${made.file}.away`, made.file);
     expect(heart.redact(id)).toMatchObject({ ok: false, error: { kind: "io" } });

@@ -25,7 +25,7 @@ if (mode === "write") {
   using heart = openIn(folder);
   const session = must(heart.createSession());
   const ids: string[] = [];
-  for (let error: string | null = null; error === null && ids.length < 10_000; ) {
+  for (let error: string | null = null; error === null && ids.length < 10_000;) {
     const said = heart.append(draft(session, null, "x".repeat(3000)));
     if (said.ok) ids.push(said.value.id);
     else {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { canonicalJson, type Json } from "../../src/lib/canonical-json.ts";
 
 const text = fc.string({ unit: "binary" });

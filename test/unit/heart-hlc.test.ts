@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { ClockFault, HLC_MAX, hlcOf, millisOf, readClock, tick, type Hlc } from "../../src/heart/hlc.ts";
 import type { Millis } from "../../src/lib/brand.ts";
 

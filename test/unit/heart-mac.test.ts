@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { rowEncoder, rowMac } from "../../src/heart/mac.ts";
 import { readKeyFile, writeKeyFile } from "../../src/heart/key-file.ts";
 import type { SqlValue } from "../../src/heart/sql.ts";
@@ -27,7 +27,10 @@ const trimmed = (columns: readonly SqlValue[]): string => {
 
 describe("canonical rows", () => {
   test("two rows have the same bytes exactly when they are equal but for nulls at the end", () => {
-    fc.assert(fc.property(row, row, (a, b) => expect(hex("t", a) === hex("t", b)).toBe(trimmed(a) === trimmed(b))), { numRuns: 1000 });
+    fc.assert(
+      fc.property(row, row, (a, b) => expect(hex("t", a) === hex("t", b)).toBe(trimmed(a) === trimmed(b))),
+      { numRuns: 1000 },
+    );
   });
 
   test("moving a boundary between columns, a type or a table's name changes them", () => {
@@ -53,7 +56,10 @@ describe("row MAC", () => {
   test("is the first half of HMAC-SHA256 under a key derived from the heart key", () => {
     const key = new Uint8Array(32).fill(7);
     const derived = createHmac("sha256", key).update("noctem row mac 1").digest();
-    const expected = createHmac("sha256", derived).update(rowEncoder()("t", [1, "x"])).digest().subarray(0, 16);
+    const expected = createHmac("sha256", derived)
+      .update(rowEncoder()("t", [1, "x"]))
+      .digest()
+      .subarray(0, 16);
     expect(rowMac(crypto, key).seal("t", [1, "x"]).toHex()).toBe(expected.toString("hex"));
   });
 
