@@ -77,7 +77,7 @@ test_tools() {
     missing=$(missing_tools)
     [ -n "$missing" ] || return 0
   fi
-  say "not here: $missing(the tests that need them are skipped; as root: apt-get install $missing)"
+  say "not here: ${missing% } (the tests that need them are skipped; as root: apt-get install ${missing% })"
 }
 
 mkdir -p .tools

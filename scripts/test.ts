@@ -103,11 +103,12 @@ async function tests(name: string): Promise<Count> {
   process.on("SIGINT", stop).on("SIGTERM", stop);
   await child.exited;
   process.off("SIGINT", stop).off("SIGTERM", stop);
-  const count = existsSync(report) ? parseReport(readFileSync(report, "utf8"), name) : none;
+  const reported = existsSync(report);
+  const count = reported ? parseReport(readFileSync(report, "utf8"), name) : none;
   rmSync(report, { force: true });
-  // A crash, a time-out, or an error outside of any test: the report does not show it.
-  if (child.exitCode !== 0 && count.failed === 0) {
-    count.failed = 1;
+  // A crash, a time-out, an error outside of any test, a test that ends the process: no report, or one that does not show it.
+  if (!reported || (child.exitCode !== 0 && count.failed === 0)) {
+    count.failed++;
     failures.push(`test/${name}: ended with ${child.signalCode ?? child.exitCode} outside of any test`);
   }
   return count;
