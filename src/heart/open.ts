@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import type { Millis } from "../lib/brand.ts";
-import { err, ok, type Result } from "../lib/result.ts";
+import { err, ok, unreachable, type Result } from "../lib/result.ts";
 import { heartErrorOf, rollback } from "./failure.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, MAKING_FILE, readKeyFile, writeKeyFile, type HeartKey } from "./key-file.ts";
 import { rowMac } from "./mac.ts";
@@ -8,7 +8,7 @@ import { HeartOverlay } from "./overlay.ts";
 import type { Heart, HeartError } from "./port.ts";
 import type { FileError, FileFacts, HeartDeps } from "./ports.ts";
 import { HeartReader } from "./reader.ts";
-import { isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "./schema.ts";
+import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "./schema.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
 import { readMeta, writeMeta } from "./writer.ts";
@@ -70,32 +70,31 @@ const UNFINISHED =
   "The stick is read-only and the heart was left in the middle of a write: your history can be read again once the stick is writable. Nothing is stored now.";
 
 function open(opening: Opening): Result<Opened, HeartError> {
-  const { file } = opening;
-  const facts = look(opening);
-  switch (facts.kind) {
-    case "absent":
-      return facts.writable ? create(opening) : inMemory(opening, READ_ONLY_EMPTY);
-    case "no-folder":
-      return err({ kind: "unreadable", path: file, detail: "its folder does not exist" });
-    case "not-a-file":
-      return err({ kind: "damaged", path: file, detail: `it is ${facts.detail}` });
-    case "unreadable":
-    case "io":
-      return err({ kind: facts.kind, path: file, detail: facts.detail });
-    case "file":
-      return openFile(opening, facts);
+  const { deps, file, keysDir } = opening;
+  const first = deps.files.inspect(file);
+  if (first.kind === "absent") return first.writable ? make(opening) : inMemory(opening, READ_ONLY_EMPTY);
+  if (first.kind === "file" && deps.files.exists(join(keysDir, MAKING_FILE))) {
+    return first.writable ? make(opening) : inMemory(opening, UNFINISHED);
   }
+  // Looked at again: a maker that was busy at the first look, and whose mark is gone, is done by now.
+  const facts = deps.files.inspect(file);
+  return facts.kind === "file" ? openFile(opening, facts) : err(noFile(facts, file));
 }
 
-/**
- * What lies there. An empty file is a first heart in the making (by another process now, or by one that died) while the mark stands
- * in `keys/`, and else one that lost all it held. The second look is for a maker that finished between the first and the mark.
- */
-function look({ deps: { files }, file, keysDir }: Opening): FileFacts {
-  const facts = files.inspect(file);
-  if (facts.kind !== "file" || facts.size > 0) return facts;
-  if (files.exists(join(keysDir, MAKING_FILE))) return { kind: "absent", writable: facts.writable };
-  return files.inspect(file);
+function noFile(facts: Exclude<FileFacts, { kind: "file" }>, path: string): HeartError {
+  switch (facts.kind) {
+    case "absent":
+      return { kind: "io", path, detail: "it went away while it was being opened" };
+    case "no-folder":
+      return { kind: "unreadable", path, detail: "its folder does not exist" };
+    case "not-a-file":
+      return { kind: "damaged", path, detail: `it is ${facts.detail}` };
+    case "unreadable":
+    case "io":
+      return { kind: facts.kind, path, detail: facts.detail };
+    default:
+      return unreachable(facts);
+  }
 }
 
 function openFile(opening: Opening, facts: Extract<FileFacts, { kind: "file" }>): Result<Opened, HeartError> {
@@ -135,25 +134,28 @@ function openStored(opening: Opening, key: HeartKey): Result<Opened, HeartError>
 }
 
 /**
- * Makes the heart. All of it happens under SQLite's write lock, which every file system has, so that two first starts at once make one
- * heart; and the keys are on the medium before the heart is, so that no power cut leaves a heart without them.
+ * Makes the heart, or finishes one that was left in the making, and opens it.
+ *
+ * All of it happens under SQLite's write lock, which every file system has, so that two first starts at once make one heart; and the
+ * keys are on the medium before the heart is, so that no power cut leaves a heart without them. Until the end a mark in `keys/`
+ * says that an empty file, or one whose first transaction SQLite will roll back, is no loss.
  */
-function create(opening: Opening): Result<Opened, HeartError> {
+function make(opening: Opening): Result<Opened, HeartError> {
   const { deps, file, keysDir } = opening;
-  const mark = deps.files.create(join(keysDir, MAKING_FILE), new Uint8Array());
-  if (!mark.ok) return mark.error.kind === "read-only" ? inMemory(opening, READ_ONLY_EMPTY) : err(fileHeartError(keysDir, mark.error));
+  const mark = join(keysDir, MAKING_FILE);
+  const marked = deps.files.create(mark, new Uint8Array());
+  if (!marked.ok) return marked.error.kind === "read-only" ? inMemory(opening, READ_ONLY_EMPTY) : err(fileHeartError(mark, marked.error));
   const made = withDatabase(
     file,
     () => deps.sql.open(file, { create: true, readOnly: false }),
-    (db): Result<Opened, HeartError> => {
+    (db): Result<null, HeartError> => {
       db.exec(PRAGMAS);
       db.exec("begin immediate");
-      const key = firstKey(opening);
-      if (!key.ok) {
-        rollback(db);
-        return key;
-      }
       if (versionOf(db) === 0) {
+        // A mark that stayed must not turn somebody's database into a heart.
+        if (!isEmpty(db)) return err({ kind: "damaged", path: file, detail: headerFault({ size: 1 }, "not-heart") });
+        const key = firstKey(opening);
+        if (!key.ok) return key;
         migrate(db, 0);
         const mac = rowMac(deps.crypto, key.value.key);
         writeMeta(db, mac, "heart", Uint8Array.fromHex(key.value.heart));
@@ -161,14 +163,15 @@ function create(opening: Opening): Result<Opened, HeartError> {
         writeMeta(db, mac, "hlc", 0);
       }
       db.exec("commit");
-      const sound = check(opening, db, key.value);
-      if (!sound.ok) return sound;
-      return ok({ heart: storeOver(opening, db, key.value), id: key.value.heart });
+      db[Symbol.dispose]();
+      return ok(null);
     },
   );
-  // If it stays, it only widens what an empty file is taken for.
-  if (made.ok) deps.files.remove(join(keysDir, MAKING_FILE));
-  return made;
+  if (!made.ok) return made;
+  // If it stays, the next start finds nothing to finish.
+  deps.files.remove(mark);
+  const facts = deps.files.inspect(file);
+  return facts.kind === "file" ? openFile(opening, facts) : err(noFile(facts, file));
 }
 
 /** The key that is there, else a new one. Keys without a heart are a heart that was moved away: the new one is its replica. */
@@ -239,9 +242,10 @@ function storeOver({ deps, buildDate, file }: Opening, db: SqlDatabase, key: Hea
   return new HeartStore({ db, mode: { kind: "stored" }, crypto, env });
 }
 
-/** True when the file is of an older version. */
+/** True when the file is of an older version. The header was read before SQLite rolled back what a crash left: this is the truth. */
 function checkVersion(db: SqlDatabase, file: string): Result<boolean, HeartError> {
   const version = versionOf(db);
+  if (version === 0) return err({ kind: "damaged", path: file, detail: "its making was never finished" });
   return version > SCHEMA_VERSION
     ? err({ kind: "newer", path: file, found: version, known: SCHEMA_VERSION })
     : ok(version < SCHEMA_VERSION);
@@ -273,24 +277,26 @@ function check({ deps, file }: Opening, db: SqlDatabase, key: HeartKey | null): 
 const versionOf = (db: SqlDatabase): number => Number(db.get("pragma user_version")?.["user_version"] ?? 0);
 
 /** Opens, and closes again unless `work` succeeds. */
-function withDatabase(
+function withDatabase<T>(
   file: string,
   connect: () => SqlDatabase,
-  work: (db: SqlDatabase) => Result<Opened, HeartError>,
-): Result<Opened, HeartError> {
+  work: (db: SqlDatabase) => Result<T, HeartError>,
+): Result<T, HeartError> {
   let db: SqlDatabase | null = null;
   try {
     db = connect();
     const result = work(db);
-    if (!result.ok) db[Symbol.dispose]();
+    if (!result.ok) close(db);
     return result;
   } catch (error) {
-    if (db !== null) {
-      rollback(db);
-      db[Symbol.dispose]();
-    }
+    if (db !== null) close(db);
     return err(heartErrorOf(error, file));
   }
+}
+
+function close(db: SqlDatabase): void {
+  rollback(db);
+  db[Symbol.dispose]();
 }
 
 const keyError = (keysDir: string, error: FileError): HeartError =>

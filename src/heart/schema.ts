@@ -59,6 +59,8 @@ export function judgeHeader(head: Uint8Array): HeaderVerdict {
   return version > SCHEMA_VERSION ? { kind: "newer", version } : { kind: "heart", version };
 }
 
+export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlite_schema limit 1") === null;
+
 /**
  * Whether the tables are ours to the letter. A trigger, a view or another column type would make our statements do something
  * else than they say. Tables of SQLite's own (`sqlite_stat1`) are left alone.

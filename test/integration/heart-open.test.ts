@@ -153,6 +153,15 @@ describe("what is refused, and left as it was", () => {
         db.exec("create table bookmarks (url text); insert into bookmarks values ('x')");
       },
     },
+    "a SQLite file of something else where a heart was once begun": {
+      expect: "damaged",
+      by: (folder, file) => {
+        rmSync(file);
+        writeFileSync(join(folder, "keys/heart.making"), "");
+        using db = sqliteDriver.open(file, { create: true, readOnly: false });
+        db.exec("create table bookmarks (url text); insert into bookmarks values ('x')");
+      },
+    },
     "a heart with a trigger in it": {
       expect: "damaged",
       by: (folder) => {
