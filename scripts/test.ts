@@ -4,7 +4,7 @@
  *
  * Each folder of tests runs in a process of its own: a crash inside a native library is then one failure with a name, and not the end of the run.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
@@ -30,6 +30,7 @@ const CHECKS: readonly (readonly [name: string, argv: readonly string[]])[] = [
   ["unused code and dependencies (knip)", [process.execPath, bin("knip"), "--no-progress"]],
 ];
 
+rmSync(join(ROOT, "build/test-count"), { force: true });
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => name !== "check" && name !== "soak" && !FOLDERS.includes(name));
 if (unknown.length > 0) {
@@ -47,7 +48,10 @@ for (const name of wanted) {
   total.skipped += count.skipped;
 }
 if (failures.length > 0) console.log(`\nfailed:\n${failures.map((failure) => `  ${failure}`).join("\n")}`);
-console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+const line = `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`;
+console.log(`\n${line}`);
+mkdirSync(join(ROOT, "build"), { recursive: true });
+writeFileSync(join(ROOT, "build/test-count"), `${line}\n`);
 process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1);
 
 async function checks(): Promise<Count> {
