@@ -100,12 +100,17 @@ export class HeartReader {
     }
   }
 
-  /** The message last shown, or the newest leaf below it when more was said there; without either, the newest leaf of all. */
+  /**
+   * What is shown is a last-writer-wins register that two things write: a person who picks a take (a cell), and whoever says something
+   * (the message itself, by its own stamp: a cell beside it would say the same and cost flash with every message).
+   * Where more was said below what was picked, the newest leaf there is shown.
+   */
   #shownLeaf(tree: Tree<Place>, session: SessionId): Place | null {
+    const newest = tree.nodes.at(-1);
+    if (newest === undefined) return null;
     const cell = this.db.get(CELL, "leaf", session);
-    const value = cell !== null && isSealedCell(cell, this.#mac) ? cell["v"] : null;
-    const shown = value instanceof Uint8Array ? newestLeafBelow(tree, value.toHex()) : null;
-    return shown ?? tree.nodes.findLast((node) => !tree.children.has(node.id)) ?? tree.nodes.at(-1) ?? null;
+    const picked = cell !== null && Number(cell["hlc"]) > newest.hlc && isSealedCell(cell, this.#mac) ? cell["v"] : null;
+    return (picked instanceof Uint8Array ? newestLeafBelow(tree, picked.toHex()) : null) ?? newest;
   }
 
   #message(n: number): { readonly message: Message; readonly damaged: boolean } {

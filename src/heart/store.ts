@@ -1,6 +1,6 @@
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message } from "../lib/message.ts";
-import { BOTTOM, type Label } from "../lib/label.ts";
+import { BOTTOM } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { heartErrorOf, rollback } from "./failure.ts";
 import { millisOf, type Hlc } from "./hlc.ts";
@@ -76,11 +76,11 @@ export class HeartStore implements Heart {
       const parent = this.#parentOf(message);
       if (!parent.ok) return parent;
       const id = Uint8Array.fromHex(message.id);
-      const hlc = stamps.stamp(parent.value.hlc);
+      const hlc = stamps.stamp(this.#newestIn(session, message.session));
       const columns: SqlValue[] = [
         id,
         session,
-        parent.value.id,
+        parent.value,
         hlc,
         stamps.actor,
         stamps.seq(),
@@ -92,8 +92,7 @@ export class HeartStore implements Heart {
       ];
       const { n } = this.#db.get(INSERT_MESSAGE, ...columns, this.#mac.seal("message", columns)) ?? {};
       this.#db.run("insert into message_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, body);
-      this.#db.run(COUNT_MESSAGE, session, hlc, hlc);
-      this.#setCell(stamps, "leaf", message.session, id, BOTTOM);
+      this.#db.run(COUNT_MESSAGE, session, hlc, hlc, 1);
       return ok({ ...message, at: millisOf(hlc) });
     });
   }
@@ -104,7 +103,9 @@ export class HeartStore implements Heart {
     return this.#writing.transact((stamps) => {
       const leaf = newestLeafBelow(this.reader.tree(key), message);
       if (leaf === null) return err({ kind: "not-found", what: message });
-      this.#setCell(stamps, "leaf", session, Uint8Array.fromHex(leaf.id), BOTTOM);
+      const hlc = stamps.stamp(this.#newestIn(key, session));
+      const value = Uint8Array.fromHex(leaf.id);
+      this.#putCell(["leaf", session, value, hlc, stamps.actor, stamps.seq(), ...labelColumns(BOTTOM)]);
       return ok(undefined);
     });
   }
@@ -202,8 +203,8 @@ export class HeartStore implements Heart {
       this.#db.run(INSERT_REDACTION, ...columns, this.#mac.seal("redaction", columns));
     } else if (salt !== null && body !== null) {
       this.#db.run("insert into message_body (n, salt, body) values (?, ?, ?)", n ?? null, salt ?? null, body ?? null);
-      this.#db.run(COUNT_MESSAGE, session ?? null, hlc ?? 0, hlc ?? 0);
     }
+    this.#db.run(COUNT_MESSAGE, session ?? null, hlc ?? 0, hlc ?? 0, forgotten === 0 && body !== null ? 1 : 0);
   }
 
   #normalise(draft: NewMessage): Message {
@@ -222,13 +223,19 @@ export class HeartStore implements Heart {
   }
 
   /** Where the new message hangs. A parent in another conversation is none. */
-  #parentOf({ session, parent }: Message): Result<{ readonly id: Uint8Array | null; readonly hlc: Hlc | 0 }, HeartError> {
-    if (parent === null) return ok({ id: null, hlc: 0 });
+  #parentOf({ session, parent }: Message): Result<Uint8Array | null, HeartError> {
+    if (parent === null) return ok(null);
     const id = idBytes(parent);
-    const row = id === null ? null : this.#db.get("select session, hlc from message where id = ?", id);
-    const home = row?.["session"];
-    if (row === null || !(home instanceof Uint8Array) || home.toHex() !== session) return err({ kind: "not-found", what: parent });
-    return ok({ id, hlc: Number(row["hlc"]) as Hlc });
+    const home = id === null ? null : this.#db.get("select session from message where id = ?", id)?.["session"];
+    if (!(home instanceof Uint8Array) || home.toHex() !== session) return err({ kind: "not-found", what: parent });
+    return ok(id);
+  }
+
+  /** The newest stamp in a conversation, of a message or of the choice of what is shown: what the next one has to beat. */
+  #newestIn(key: Uint8Array, session: SessionId): Hlc | 0 {
+    const said = this.#db.get("select last_hlc from session_overview where session = ?", key)?.["last_hlc"] ?? 0;
+    const chosen = this.#db.get("select hlc from cell where ns = 'leaf' and k = ?", session)?.["hlc"] ?? 0;
+    return Math.max(Number(said), Number(chosen)) as Hlc | 0;
   }
 
   /** True when there was still something to forget. */
@@ -241,11 +248,6 @@ export class HeartStore implements Heart {
     return true;
   }
 
-  #setCell(stamps: Stamps, ns: string, k: string, value: SqlValue, label: Label): void {
-    const visible = this.#db.get("select hlc from cell where ns = ? and k = ?", ns, k)?.["hlc"] ?? 0;
-    this.#putCell([ns, k, value, stamps.stamp(Number(visible) as Hlc), stamps.actor, stamps.seq(), ...labelColumns(label)]);
-  }
-
   #putCell(columns: readonly SqlValue[]): void {
     this.#db.run(PUT_CELL, ...columns, this.#mac.seal("cell", columns));
   }
@@ -253,9 +255,9 @@ export class HeartStore implements Heart {
 
 const INSERT_MESSAGE = `insert into message (${MESSAGE_COLUMNS.join(", ")}, mac)
   values (${MESSAGE_COLUMNS.map(() => "?").join(", ")}, ?) returning n`;
-const COUNT_MESSAGE = `insert into session_overview (session, first_hlc, last_hlc, live) values (?, ?, ?, 1)
+const COUNT_MESSAGE = `insert into session_overview (session, first_hlc, last_hlc, live) values (?, ?, ?, ?)
   on conflict (session) do update set
-    first_hlc = min(first_hlc, excluded.first_hlc), last_hlc = max(last_hlc, excluded.last_hlc), live = live + 1`;
+    first_hlc = min(first_hlc, excluded.first_hlc), last_hlc = max(last_hlc, excluded.last_hlc), live = live + excluded.live`;
 const INSERT_REDACTION = "insert into redaction (target, hlc, actor, seq, mac) values (?, ?, ?, ?, ?)";
 const PUT_CELL = `insert into cell (ns, k, v, hlc, actor, seq, label_c, label_k, label_i, label_p, mac)
   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -73,7 +73,8 @@ create table redaction (
 ) strict, without rowid;
 create unique index redaction_dot on redaction (actor, seq);
 
--- Last-writer-wins registers, ordered by (hlc, actor, seq, v). Namespace "leaf": conversation -> the message shown last.
+-- Last-writer-wins registers, ordered by (hlc, actor, seq, v). Namespace "leaf": conversation -> the take that a person
+-- picked; it counts until something newer is said there.
 create table cell (
   ns text not null,
   k text not null,
