@@ -98,7 +98,7 @@ function tryRoot(
     const why = unsafe(root.path);
     if (why !== null) return failed("unsafe", why);
   }
-  sweep(root.path);
+  sweep(root);
 
   let binsDir: string;
   try {
@@ -152,12 +152,14 @@ function verdict(tried: readonly RootAttempt[], needed: number): NativeError {
 }
 
 /** Removes what a killed process of ours left here. Best effort and bounded: a folder that cannot be listed or removed is no reason to fail. */
-function sweep(root: string): void {
+function sweep({ path: root, stick }: NativeRoot): void {
   try {
+    // On a stick without owners everything belongs to whoever mounted it, the program too.
+    const owners = [process.geteuid?.(), ...(stick ? [statSync(process.execPath).uid] : [])];
     for (const name of readdirSync(root).filter(isOurName).slice(0, 64)) {
       const path = join(root, name);
       const entry = lstatSync(path);
-      const ours = entry.isDirectory() && entry.uid === process.geteuid?.();
+      const ours = entry.isDirectory() && owners.includes(entry.uid);
       if (ours && isStale(name, Date.now() - entry.mtimeMs)) remove(path);
     }
   } catch {
