@@ -243,8 +243,8 @@ export class HeartStore implements Heart {
     if (this.#db.get("select 1 from redaction where target = ? limit 1", id ?? null) !== null) return false;
     const columns: SqlValue[] = [id ?? null, stamps.stamp(Number(hlc) as Hlc), stamps.actor, stamps.seq()];
     this.#db.run(INSERT_REDACTION, ...columns, this.#mac.seal("redaction", columns));
-    const { changes } = this.#db.run("delete from message_body where n = ?", n ?? null);
-    this.#db.run("update session_overview set live = max(live - ?, 0) where session = ?", changes, session ?? null);
+    this.#db.run("delete from message_body where n = ?", n ?? null);
+    this.#db.run("update session_overview set live = max(live - 1, 0) where session = ?", session ?? null);
     return true;
   }
 

@@ -2,6 +2,11 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { readKeyFile } from "../../src/heart/key-file.ts";
+import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
+import { rowMac } from "../../src/heart/mac.ts";
+import { writeMeta } from "../../src/heart/writer.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
 import type { OpenHeart } from "../../src/heart/open.ts";
 import type { MessageId, Millis, SessionId } from "../../src/lib/brand.ts";
 import type { ReplyFacts, Span } from "../../src/lib/message.ts";
@@ -126,6 +131,53 @@ describe("messages", () => {
     expect(clocks).toEqual([0, 3, 4, 0]);
     using heart = openIn(dir.path, { clock });
     expect(heart.sessions(10).map((entry) => entry.title)).toEqual(["e", "d", "c", "a"]);
+  });
+});
+
+describe("stamps from a wild clock, come by a merge", () => {
+  /** What a merge leaves: rows stamped 460 days ahead, while the heart's own clock is where it was. */
+  function afterMerge(folder: string, now: Millis, picks: number) {
+    const ahead = (now + 460 * 86_400_000) as Millis;
+    using wild = openIn(folder, { clock: { now: () => ahead, monotonic: () => 0 } });
+    const { session, messages } = talk(wild, "one", "two");
+    say(wild, session, messages[0]?.id ?? null, "another two");
+    for (let i = 0; i < picks; i++) must(wild.show(session, messages[1]?.id as MessageId));
+    using db = raw(folder);
+    const { key } = must(readKeyFile(readFileSync(join(placeIn(folder).keysDir, "heart.json")), heartDeps().crypto));
+    writeMeta(db, rowMac(heartDeps().crypto, key), "hlc", hlcOf(now));
+    return { session, messages };
+  }
+  const now = Date.parse("2026-05-01") as Millis;
+  const clock = { now: () => now, monotonic: () => 0 };
+  const ownClock = (folder: string): Millis => {
+    using db = raw(folder);
+    return millisOf(Number(db.get("select v from meta where k = 'hlc'")?.["v"]) as Hlc);
+  };
+
+  test("are beaten by what is said after them, one step each, and do not drag the heart's clock along", () => {
+    for (const picks of [0, 3]) {
+      using dir = tempDir();
+      const { session, messages } = afterMerge(dir.path, now, picks);
+      using heart = openIn(dir.path, { clock });
+      expect(texts(heart, session)).toEqual(["one", picks === 0 ? "another two" : "two"]);
+      say(heart, session, messages[0]?.id ?? null, "a third two");
+      expect(texts(heart, session)).toEqual(["one", "a third two"]);
+      expect(ownClock(dir.path)).toBe(now);
+      talk(heart, "elsewhere");
+      expect(heart.sessions(5).map((entry) => new Date(entry.lastAt).getUTCFullYear())).toEqual([2027, 2026]);
+    }
+  });
+
+  test("are beaten by picking another take", () => {
+    using dir = tempDir();
+    const { session, messages } = afterMerge(dir.path, now, 1);
+    using heart = openIn(dir.path, { clock });
+    const takes = heart.path(session)[1]?.siblings ?? [];
+    must(heart.show(session, takes[1] as MessageId));
+    expect(texts(heart, session)).toEqual(["one", "another two"]);
+    must(heart.show(session, messages[1]?.id as MessageId));
+    expect(texts(heart, session)).toEqual(["one", "two"]);
+    expect(ownClock(dir.path)).toBe(now);
   });
 });
 

@@ -17,7 +17,7 @@ import { APPLICATION_ID } from "../../src/heart/schema.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { BUILD, draft, must, openIn, placeIn, raw, refusal, say, talk, texts } from "../support/heart.ts";
-import { canMount, inMounts } from "../support/mounts.ts";
+import { canMount, inMounts, loopStick, noStick } from "../support/mounts.ts";
 import { tempDir } from "../support/noctem.ts";
 
 const CHILD = join(import.meta.dir, "../support/heart-child.ts");
@@ -128,6 +128,21 @@ describe("a first heart", () => {
     expect(heart.sessions(20)).toHaveLength(8);
     expect(readdirSync(placeIn(dir.path).keysDir)).toEqual(["heart.json"]);
   }, 30_000);
+});
+
+describe("a stick without links and modes", () => {
+  const missing = noStick("vfat");
+  test.skipIf(missing !== null)(`holds a heart all the same (vfat${missing === null ? "" : `: ${missing}`})`, () => {
+    using stick = loopStick("vfat", 40);
+    {
+      using heart = openIn(stick.path);
+      expect(heart.mode.kind).toBe("stored");
+      talk(heart, "hello");
+    }
+    using again = openIn(stick.path);
+    expect(again.sessions(5)).toHaveLength(1);
+    expect(readdirSync(placeIn(stick.path).keysDir)).toEqual(["heart.json"]);
+  });
 });
 
 describe("what is refused, and left as it was", () => {
