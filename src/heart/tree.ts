@@ -48,7 +48,7 @@ export function newestLeafBelow<N extends TreeNode>(tree: Tree<N>, from: string)
     }
     if (leaf && (newest === null || byAge(newest, node) < 0)) newest = node;
   }
-  // No leaf at all: the links run in a circle. The node itself is then as good an end as any.
+  // No leaf at all: the links run in a circle. The node itself will then do as the end.
   return newest ?? start;
 }
 
