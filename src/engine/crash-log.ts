@@ -1,0 +1,25 @@
+const MAX_LINES = 64;
+const MAX_LENGTH = 500;
+
+/** Lines that name a cause, as opposed to the stack dump or chatter after it. */
+const CAUSE = /GGML_ASSERT|GGML_ABORT|error|failed|terminate called|what\(\)|exception|cannot|unable|bad_alloc|out of memory/i;
+
+/** The last lines a child wrote to stderr, as evidence of why it died. Bounded; never shown as a whole. */
+export class CrashLog {
+  #lines: string[] = [];
+
+  add(line: string): void {
+    const clean = line.replaceAll(CONTROL, " ").trim().slice(0, MAX_LENGTH);
+    if (clean === "") return;
+    this.#lines.push(clean);
+    if (this.#lines.length > MAX_LINES) this.#lines.shift();
+  }
+
+  /** The last line that names a cause, else the last line, else "". */
+  cause(): string {
+    return this.#lines.findLast((line) => CAUSE.test(line)) ?? this.#lines.at(-1) ?? "";
+  }
+}
+
+// oxlint-disable-next-line no-control-regex -- control characters are what must not reach a terminal
+const CONTROL = /[\u0000-\u001f\u007f-\u009f]+/g;

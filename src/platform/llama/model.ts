@@ -1,0 +1,373 @@
+/** One loaded model: its context, its template, its thread counts; one request at a time. */
+import type { LlamaContext, LlamaEmbeddingContext, LlamaGrammar, LlamaModel, Token } from "node-llama-cpp";
+import { grammarSchema } from "../../engine/json-schema.ts";
+import { LoopGuard } from "../../engine/loop-guard.ts";
+import type {
+  ChatMessage,
+  EngineError,
+  GenerateChunk,
+  GenerateOutcome,
+  GenerateRequest,
+  MessageCosts,
+  ThreadPlan,
+  TokenProbability,
+} from "../../engine/port.ts";
+import { REASONING_TAGS, type ReplyFormat, type ReplyPiece, ReplySplitter } from "../../engine/reply-splitter.ts";
+import type { ChatTemplate, PromptPiece } from "../../engine/template.ts";
+import { ThreadGovernor } from "../../engine/thread-governor.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { Decoder, Generation } from "./raw.ts";
+import type { StepClock } from "./step-clock.ts";
+import { TextEncoding, TokenText } from "./tokens.ts";
+
+/** Batches below this are single steps to ggml: they use the generation count. */
+const PROMPT_BATCH = 16;
+const MIN_BATCH = 32;
+const MAX_BATCH = 512;
+/** Milliseconds that one batch of a prompt should take at most: a cancel is heard between batches. */
+const BATCH_MS = 750;
+/** What node-llama-cpp's JSON grammars end with. */
+const JSON_END = "\n\n\n\n";
+
+export interface ModelParts {
+  readonly path: string;
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+  readonly decoder: Decoder;
+  readonly template: ChatTemplate;
+  readonly templateSource: string | null;
+  readonly threads: ThreadPlan;
+  readonly clock: StepClock;
+}
+
+type Listener = (chunk: GenerateChunk) => void;
+
+export class LoadedLlama {
+  readonly #parts: ModelParts;
+  readonly #encoding: TextEncoding;
+  readonly #promptThreads: ThreadGovernor;
+  readonly #generateThreads: ThreadGovernor;
+  readonly #tags: ReplyFormat["reasoning"];
+  readonly #shown: ReadonlyMap<Token, string>;
+  readonly #turnEnd: { readonly token: Token | null; readonly text: string | null };
+  #embedding: LlamaEmbeddingContext | null = null;
+  /** Prompt speed seen last, tokens per millisecond; sizes batches. */
+  #promptSpeed: number;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ModelParts) {
+    this.#parts = parts;
+    const { model, threads, template } = parts;
+    this.#encoding = new TextEncoding(model);
+    this.#promptThreads = new ThreadGovernor({ max: threads.prompt, window: 2 });
+    this.#generateThreads = new ThreadGovernor({ max: threads.generate, window: 8 });
+    const planned = threads.measured.find((sample) => sample.threads === threads.prompt)?.promptTokensPerSecond;
+    this.#promptSpeed = (planned ?? MIN_BATCH) / 1000;
+    this.#tags = reasoningTags(model, parts.templateSource);
+    this.#shown = shownTokens(model, this.#tags);
+    this.#turnEnd = turnEnd(model, template.turnEnd);
+  }
+
+  get contextSize(): number {
+    return this.#parts.context.contextSize;
+  }
+
+  get contextUsed(): number {
+    return this.#parts.decoder.held.length;
+  }
+
+  get gpuBytes(): number {
+    return this.#parts.model.memoryUsage.vram + this.#parts.context.memoryUsage.vram;
+  }
+
+  async generate(request: GenerateRequest, emit: Listener, signal: AbortSignal): Promise<Result<GenerateOutcome, EngineError>> {
+    const start = this.#parts.clock.now();
+    const grammar = await this.#grammar(request.jsonSchema);
+    if (!grammar.ok) return grammar;
+    const pieces = this.#render(request.messages);
+    if (!pieces.ok) return pieces;
+    return await this.#alone(async () => {
+      if (signal.aborted) return err({ kind: "cancelled" });
+      const prompt = await this.#encoding.prompt(pieces.value, Infinity);
+      // One place must be left for an answer, and an empty prompt has nothing to continue.
+      if (prompt.length >= this.contextSize)
+        return err({ kind: "prompt-too-long", promptTokens: prompt.length, contextSize: this.contextSize });
+      if (prompt.length === 0) return err({ kind: "prompt-too-long", promptTokens: 0, contextSize: this.contextSize });
+      const generation = this.#parts.decoder.open({ ...request, grammar: grammar.value });
+      try {
+        return await this.#run({ request, prompt, pieces: pieces.value, generation, emit, signal, start, json: grammar.value !== null });
+      } finally {
+        await generation.close();
+      }
+    });
+  }
+
+  async count(messages: readonly ChatMessage[]): Promise<Result<MessageCosts, EngineError>> {
+    const pieces = this.#render(messages);
+    if (!pieces.ok) return pieces;
+    const costs = messages.map(() => 0);
+    let frame = this.#encoding.bos === null ? 0 : 1;
+    let between = 0;
+    for (const [index, piece] of pieces.value.entries()) {
+      const tokens = (await this.#encoding.piece(piece, index === 0)).length;
+      if (piece.kind === "template") between += tokens;
+      else {
+        // What stands before a message opens it and closes the one before; each message but the first pays for that once.
+        costs[piece.message] = (costs[piece.message] ?? 0) + tokens + between;
+        between = 0;
+      }
+    }
+    frame += between;
+    return ok({ messages: costs, frame });
+  }
+
+  async embed(texts: readonly string[]): Promise<Result<readonly Float32Array[], EngineError>> {
+    return await this.#alone(async () => {
+      const { model, threads, clock } = this.#parts;
+      this.#embedding ??= await model.createEmbeddingContext({
+        contextSize: Math.min(this.contextSize, model.trainContextSize),
+        threads: threads.prompt,
+      });
+      const vectors: Float32Array[] = [];
+      for (const text of texts) {
+        const tokens = this.#embedding.calculateInputLength(text);
+        if (tokens >= this.contextSize) return err({ kind: "prompt-too-long", promptTokens: tokens, contextSize: this.contextSize });
+        const { vector } = await clock.step(this.#embedding.getEmbeddingFor(text));
+        vectors.push(unit(vector));
+      }
+      return ok(vectors);
+    });
+  }
+
+  async probabilities(text: string, top: number): Promise<Result<readonly TokenProbability[], EngineError>> {
+    return await this.#alone(async () => {
+      const tokens = await this.#encoding.prompt([{ kind: "content", text, message: 0 }], Infinity);
+      const { decoder, model } = this.#parts;
+      if (tokens.length === 0 && model.tokens.bos !== null) tokens.push(model.tokens.bos);
+      if (tokens.length === 0 || tokens.length >= this.contextSize)
+        return err({ kind: "prompt-too-long", promptTokens: tokens.length, contextSize: this.contextSize });
+      await this.#prepare(tokens, () => false);
+      const rest = tokens.slice(decoder.held.length);
+      const distribution = await this.#parts.clock.step(decoder.distribution(rest, this.#promptThreads.threads));
+      const likeliest = [...distribution].sort(([, a], [, b]) => b - a).slice(0, top);
+      return ok(
+        likeliest.flatMap(([token, probability]) =>
+          probability > 0 ? [{ token, text: model.detokenize([token], true), logProbability: Math.log(probability) }] : [],
+        ),
+      );
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#alone(async () => {
+      await this.#embedding?.dispose();
+      await this.#parts.context.dispose();
+      await this.#parts.model.dispose();
+    });
+  }
+
+  async #run(run: Run): Promise<Result<GenerateOutcome, EngineError>> {
+    const { request, prompt, generation, emit, signal, start } = run;
+    const { decoder, clock } = this.#parts;
+    const cached = await this.#prepare(prompt, () => signal.aborted);
+    if (signal.aborted) return err({ kind: "cancelled" });
+    const reply = new Reply(this.#format(run), new TokenText(this.#parts.model, this.#shown), emit);
+    const limit = request.maxTokens ?? Infinity;
+    let stop: GenerateOutcome["stop"] = "length";
+    let input: readonly Token[] = prompt.slice(decoder.held.length);
+    let promptEnd = 0;
+    let last = 0;
+    for (;;) {
+      const threads = input.length >= PROMPT_BATCH ? this.#promptThreads : this.#generateThreads;
+      const before = clock.now();
+      const token = await clock.step(generation.next(input, threads.threads));
+      const now = clock.now();
+      threads.observe((now - before) / input.length, now);
+      if (promptEnd === 0) {
+        promptEnd = now;
+        emit({ type: "prompt", tokens: prompt.length, cached, ms: Math.round(now - start) });
+      }
+      last = now;
+      if (this.#endsTurn(token)) stop = "end";
+      else {
+        stop = reply.push(token) ?? "length";
+        // `length` here means: nothing stopped it so far.
+        if (stop === "length" && reply.tokens < limit && decoder.held.length + 1 < this.contextSize && !signal.aborted) {
+          input = [token];
+          continue;
+        }
+        if (stop === "length" && signal.aborted) stop = "cancelled";
+      }
+      break;
+    }
+    reply.end();
+    const generateMs = last - promptEnd;
+    return ok({
+      stop,
+      tokens: { prompt: prompt.length, cached, completion: reply.tokens, reasoning: reply.reasoningTokens },
+      timings: {
+        firstTokenMs: round(promptEnd - start),
+        promptMs: round(promptEnd - start),
+        generateMs: round(generateMs),
+        tokensPerSecond: reply.tokens > 1 && generateMs > 0 ? round((reply.tokens - 1) / (generateMs / 1000)) : 0,
+      },
+      threads: { prompt: this.#promptThreads.threads, generate: this.#generateThreads.threads },
+      repeated: reply.repeated,
+      contextUsed: decoder.held.length,
+    });
+  }
+
+  /** Reuses the common beginning and evaluates the rest but for one last batch, which the caller samples from. Returns how many tokens were reused. */
+  async #prepare(prompt: readonly Token[], cancelled: () => boolean): Promise<number> {
+    const { decoder, clock } = this.#parts;
+    const { held } = decoder;
+    let common = 0;
+    // The last token is always evaluated: its logits are what the first word is sampled from.
+    while (common < prompt.length - 1 && common < held.length && held[common] === prompt[common]) common++;
+    const cached = await decoder.keep(common);
+    for (;;) {
+      const from = decoder.held.length;
+      const size = Math.min(MAX_BATCH, Math.max(MIN_BATCH, Math.floor((this.#promptSpeed * BATCH_MS) / MIN_BATCH) * MIN_BATCH));
+      if (prompt.length - from <= size || cancelled()) return cached;
+      const threads = this.#promptThreads;
+      const before = clock.now();
+      await clock.step(decoder.feed(prompt.slice(from, from + size), threads.threads));
+      const now = clock.now();
+      threads.observe((now - before) / size, now);
+      this.#promptSpeed = size / Math.max(1, now - before);
+    }
+  }
+
+  #render(messages: readonly ChatMessage[]): Result<readonly PromptPiece[], EngineError> {
+    const pieces = this.#parts.template.render(messages);
+    return pieces.ok ? pieces : err({ kind: "template-broken", path: this.#parts.path, detail: pieces.error });
+  }
+
+  async #grammar(schema: unknown): Promise<Result<LlamaGrammar | null, EngineError>> {
+    if (schema === null || schema === undefined) return ok(null);
+    const converted = grammarSchema(schema);
+    if (!converted.ok) return err({ kind: "schema-unsupported", detail: converted.error });
+    try {
+      return ok(await this.#parts.model.llama.createGrammarForJsonSchema(converted.value as never));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return err({ kind: "schema-unsupported", detail: message.split("\n", 1)[0] ?? "" });
+    }
+  }
+
+  #format({ json, pieces }: Run): ReplyFormat {
+    // A grammar leaves no room for reasoning, and its own end mark is the only stop.
+    if (json) return { reasoning: null, startsInReasoning: false, stops: [JSON_END] };
+    const opening = pieces.at(-1);
+    const startsInReasoning =
+      this.#tags !== null && opening?.kind === "template" && opening.text.trimEnd().endsWith(this.#tags.open.trimEnd());
+    return { reasoning: this.#tags, startsInReasoning, stops: this.#turnEnd.text === null ? [] : [this.#turnEnd.text] };
+  }
+
+  #endsTurn(token: Token): boolean {
+    return token === this.#turnEnd.token || this.#parts.model.isEogToken(token);
+  }
+
+  /** Runs after everything that was asked before. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#queue.then(work);
+    this.#queue = turn.catch(() => undefined);
+    return await turn;
+  }
+}
+
+interface Run {
+  readonly request: GenerateRequest;
+  readonly prompt: readonly Token[];
+  readonly pieces: readonly PromptPiece[];
+  readonly generation: Generation;
+  readonly emit: Listener;
+  readonly signal: AbortSignal;
+  readonly start: number;
+  readonly json: boolean;
+}
+
+/** Tokens on their way to chunks. */
+class Reply {
+  tokens = 0;
+  reasoningTokens = 0;
+  repeated = 0;
+  readonly #splitter: ReplySplitter;
+  readonly #text: TokenText;
+  readonly #emit: Listener;
+  readonly #guard = new LoopGuard();
+  readonly #json: boolean;
+  /** Tokens whose text is held back; they are counted with the chunk that carries it. */
+  #unsent = 0;
+
+  constructor(format: ReplyFormat, text: TokenText, emit: Listener) {
+    this.#splitter = new ReplySplitter(format);
+    this.#json = format.stops.includes(JSON_END);
+    this.#text = text;
+    this.#emit = emit;
+  }
+
+  /** Returns why to stop, or null to go on. */
+  push(token: Token): "end" | "loop" | null {
+    this.tokens++;
+    this.#unsent++;
+    if (this.#splitter.reasoning) this.reasoningTokens++;
+    this.#send(this.#splitter.push(this.#text.push(token)));
+    if (this.#splitter.stopped) return "end";
+    return this.repeated > 0 ? "loop" : null;
+  }
+
+  end(): void {
+    if (this.#splitter.stopped) return;
+    this.#send(this.#splitter.push(this.#text.end()));
+    this.#send(this.#splitter.end().map((piece) => (this.#json ? { ...piece, text: piece.text.trimEnd() } : piece)));
+  }
+
+  #send(pieces: readonly ReplyPiece[]): void {
+    for (const piece of pieces) {
+      if (piece.text === "") continue;
+      this.#emit({ ...piece, tokens: this.#unsent });
+      this.#unsent = 0;
+      this.repeated ||= this.#guard.push(piece.text);
+    }
+  }
+}
+
+function reasoningTags(model: LlamaModel, source: string | null): ReplyFormat["reasoning"] {
+  if (source === null) return null;
+  return (
+    REASONING_TAGS.find(({ open, close }) => source.includes(close) || (single(model, open) !== null && single(model, close) !== null)) ??
+    null
+  );
+}
+
+/** The tags may be special tokens, which are silent otherwise. */
+function shownTokens(model: LlamaModel, tags: ReplyFormat["reasoning"]): ReadonlyMap<Token, string> {
+  const shown = new Map<Token, string>();
+  for (const text of tags ? [tags.open, tags.close] : []) {
+    const token = single(model, text);
+    if (token !== null) shown.set(token, text);
+  }
+  return shown;
+}
+
+function turnEnd(model: LlamaModel, text: string): { token: Token | null; text: string | null } {
+  const [first] = model.tokenize(text, true);
+  if (first !== undefined && model.isSpecialToken(first)) return { token: first, text: null };
+  // A template without tokens of its own writes something like "\n\n### User:\n"; less than four characters would stop honest text.
+  const mark = text.trim();
+  return { token: null, text: mark.length >= 4 ? mark : null };
+}
+
+function single(model: LlamaModel, text: string): Token | null {
+  const [token, ...more] = model.tokenize(text, true);
+  return token !== undefined && more.length === 0 ? token : null;
+}
+
+function unit(vector: readonly number[]): Float32Array {
+  const length = Math.hypot(...vector);
+  return Float32Array.from(vector, (value) => (length > 0 ? value / length : 0));
+}
+
+/** To a hundredth: more digits say nothing and make lines longer. */
+const round = (value: number): number => Math.round(value * 100) / 100;

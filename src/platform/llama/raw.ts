@@ -1,0 +1,252 @@
+/**
+ * The one place that reaches into node-llama-cpp's internals: the native context and sampler below its public classes.
+ *
+ * Two things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
+ * only `setThreads` on the native context changes them. And time: the public `evaluate()` spends 0.4 ms a token on promises and locks, 4% of the starter
+ * model's speed. `openDecoder` checks that everything needed is there and works, and falls back to the public interface when an update moved it.
+ */
+import {
+  type LlamaContext,
+  type LlamaContextSequence,
+  type LlamaGrammar,
+  LlamaGrammarEvaluationState,
+  type LlamaModel,
+  type Token,
+} from "node-llama-cpp";
+
+export interface Sampling {
+  readonly temperature: number;
+  readonly topP: number;
+  readonly topK: number;
+  readonly minP: number;
+  readonly seed: number;
+  readonly grammar: LlamaGrammar | null;
+}
+
+/** One KV sequence. Callers take turns: nothing here may run at the same time as anything else of the same decoder. */
+export interface Decoder {
+  readonly kind: "native" | "public";
+  /** Tokens whose state is held, in order. */
+  readonly held: readonly Token[];
+  /** Drops everything after the first `count` tokens. Returns how many remain, which is fewer where the model's memory cannot be cut (sliding windows). */
+  keep(count: number): Promise<number>;
+  /** Evaluates without asking for a next token. */
+  feed(tokens: readonly Token[], threads: number): Promise<void>;
+  open(sampling: Sampling): Generation;
+  /** Evaluates `tokens` (at least one) and returns the probability of every token to follow, before any sampling filter. */
+  distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>>;
+}
+
+/** Anything else makes "probabilities" mean: of those few that the filters left over. */
+const UNFILTERED = { temperature: 1, topK: 0, topP: 1, minP: 0 } as const;
+
+export interface Generation {
+  /** Evaluates `tokens` (at least one) and samples what follows them. */
+  next(tokens: readonly Token[], threads: number): Promise<Token>;
+  close(): Promise<void>;
+}
+
+export function openDecoder(context: LlamaContext, prefer: "native" | "public" = "native"): Decoder {
+  const native = prefer === "native" ? nativeParts(context) : null;
+  return native ? new NativeDecoder(context.model, native) : new PublicDecoder(context.getSequence());
+}
+
+interface NativeContext {
+  initBatch(size: number): void;
+  addToBatch(sequence: number, firstIndex: number, tokens: Uint32Array, logitIndexes: Uint32Array): Uint32Array;
+  decodeBatch(): Promise<void>;
+  sampleToken(logitIndex: number, sampler: NativeSampler): Promise<Token | -1>;
+  /** With probabilities: pairs of token and probability, flat. */
+  sampleToken(
+    logitIndex: number,
+    sampler: NativeSampler,
+    probabilities: true,
+  ): Promise<readonly [Token | -1, readonly number[] | undefined]>;
+  disposeSequence(sequence: number): void;
+  removeTokenCellsFromSequence(sequence: number, start: number, end: number): boolean;
+  getSequenceKvCacheMinPosition(sequence: number): number;
+  getThreads(): number;
+  setThreads(threads: number): void;
+}
+interface NativeSampler {
+  applyConfig(config: Readonly<Record<string, unknown>>): void;
+  dispose(): void;
+}
+interface NativeParts {
+  readonly context: NativeContext;
+  newSampler(): NativeSampler;
+}
+
+const NEEDED = [
+  "initBatch",
+  "addToBatch",
+  "decodeBatch",
+  "sampleToken",
+  "disposeSequence",
+  "removeTokenCellsFromSequence",
+  "getSequenceKvCacheMinPosition",
+  "getThreads",
+  "setThreads",
+] as const satisfies readonly (keyof NativeContext)[];
+
+/** The self-test: every function is there, and a thread count that is set is the one in force. */
+function nativeParts(context: LlamaContext): NativeParts | null {
+  const native = property<NativeContext>(context, "_ctx");
+  const model = property<object>(context.model, "_model");
+  const Sampler = property<new (model: object) => NativeSampler>(property(context.model.llama, "_bindings"), "AddonSampler");
+  if (!native || !model || typeof Sampler !== "function" || NEEDED.some((name) => typeof native[name] !== "function")) return null;
+  try {
+    const before = native.getThreads();
+    native.setThreads(before + 1);
+    const changed = native.getThreads() === before + 1;
+    native.setThreads(before);
+    const sampler = new Sampler(model);
+    const complete = typeof sampler.applyConfig === "function" && typeof sampler.dispose === "function";
+    sampler.dispose();
+    return changed && complete ? { context: native, newSampler: () => new Sampler(model) } : null;
+  } catch {
+    return null;
+  }
+}
+
+function property<T>(owner: unknown, name: string): T | undefined {
+  if (typeof owner !== "object" || owner === null) return undefined;
+  return (owner as Readonly<Record<string, unknown>>)[name] as T | undefined;
+}
+
+/** The only sequence of each context. */
+const SEQUENCE = 0;
+
+class NativeDecoder implements Decoder {
+  readonly kind = "native";
+  readonly held: Token[] = [];
+  readonly #native: NativeParts;
+  readonly #model: LlamaModel;
+
+  constructor(model: LlamaModel, native: NativeParts) {
+    this.#model = model;
+    this.#native = native;
+  }
+
+  async keep(count: number): Promise<number> {
+    if (count >= this.held.length) return this.held.length;
+    const { context } = this.#native;
+    // A sliding window may have forgotten what stands before the cut; then nothing of the state is usable.
+    const cut =
+      count > 0 &&
+      context.getSequenceKvCacheMinPosition(SEQUENCE) <= 0 &&
+      context.removeTokenCellsFromSequence(SEQUENCE, count, this.held.length);
+    if (cut) this.held.length = count;
+    else this.#forget();
+    return this.held.length;
+  }
+
+  async feed(tokens: readonly Token[], threads: number): Promise<void> {
+    await this.#decode(tokens, threads, false);
+  }
+
+  open({ grammar, temperature, topK, topP, minP, seed }: Sampling): Generation {
+    const sampler = this.#native.newSampler();
+    const state = grammar ? new LlamaGrammarEvaluationState({ model: this.#model, grammar }) : null;
+    const grammarEvaluationState = state ? property<object>(state, "_state") : undefined;
+    sampler.applyConfig({ temperature, topK, topP, minP, seed, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) });
+    return {
+      next: async (tokens, threads) => {
+        const logits = await this.#decode(tokens, threads, true);
+        const token = await this.#native.context.sampleToken(logits, sampler);
+        if (token === -1) throw new Error("llama.cpp found no token to sample");
+        return token;
+      },
+      async close() {
+        sampler.dispose();
+      },
+    };
+  }
+
+  async distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>> {
+    const logits = await this.#decode(tokens, threads, true);
+    const sampler = this.#native.newSampler();
+    try {
+      sampler.applyConfig({ ...UNFILTERED, seed: 0 });
+      const [, flat = []] = await this.#native.context.sampleToken(logits, sampler, true);
+      const found = new Map<Token, number>();
+      for (let index = 0; index + 1 < flat.length; index += 2) found.set(flat[index] as Token, flat[index + 1] ?? 0);
+      return found;
+    } finally {
+      sampler.dispose();
+    }
+  }
+
+  /** Returns the index of the last token's logits. */
+  async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number> {
+    const { context } = this.#native;
+    context.setThreads(threads);
+    context.initBatch(tokens.length);
+    const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
+    const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
+    try {
+      await context.decodeBatch();
+    } catch (error) {
+      // Part of the batch may have been taken in; a state nobody knows is no state.
+      this.#forget();
+      throw error;
+    }
+    for (const token of tokens) this.held.push(token);
+    return logits ?? 0;
+  }
+
+  #forget(): void {
+    this.#native.context.disposeSequence(SEQUENCE);
+    this.held.length = 0;
+  }
+}
+
+/** Slower, and with whatever thread count the context was made with, but on documented ground. */
+class PublicDecoder implements Decoder {
+  readonly kind = "public";
+  readonly #sequence: LlamaContextSequence;
+
+  constructor(sequence: LlamaContextSequence) {
+    this.#sequence = sequence;
+  }
+
+  get held(): readonly Token[] {
+    return this.#sequence.contextTokens;
+  }
+
+  async keep(count: number): Promise<number> {
+    const end = this.#sequence.nextTokenIndex;
+    if (count < end) await this.#sequence.eraseContextTokenRanges([{ start: count, end }]);
+    return this.#sequence.nextTokenIndex;
+  }
+
+  async feed(tokens: readonly Token[]): Promise<void> {
+    await this.#sequence.evaluateWithoutGeneratingNewTokens([...tokens]);
+  }
+
+  open({ grammar, ...sampling }: Sampling): Generation {
+    const sequence = this.#sequence;
+    const grammarEvaluationState = grammar ? new LlamaGrammarEvaluationState({ model: sequence.model, grammar }) : undefined;
+    let tokens: AsyncGenerator<Token, void, Token | Token[] | undefined> | undefined;
+    return {
+      async next(input) {
+        const options = { ...sampling, yieldEogToken: true, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) };
+        const step = tokens ? tokens.next([...input]) : (tokens = sequence.evaluate([...input], options)).next();
+        const { value } = await step;
+        if (value === undefined) throw new Error("llama.cpp found no token to sample");
+        return value;
+      },
+      async close() {
+        await tokens?.return();
+      },
+    };
+  }
+
+  async distribution(tokens: readonly Token[]): Promise<ReadonlyMap<Token, number>> {
+    const last = tokens.length - 1;
+    const results = await this.#sequence.controlledEvaluate(
+      tokens.map((token, index) => (index === last ? [token, { generateNext: { probabilities: true, options: UNFILTERED } }] : token)),
+    );
+    return results[last]?.next.probabilities ?? new Map();
+  }
+}
