@@ -1,6 +1,7 @@
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message, Origin, Span } from "../lib/message.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { HeartFailure } from "../heart/failure.ts";
 import type { Heart, HeartError, NewMessage } from "../heart/port.ts";
 import type { TurnResult } from "../agent/turn.ts";
 import type { SessionDeps } from "./deps.ts";
@@ -23,17 +24,26 @@ export class Conversation {
   readonly #origin: Origin;
   readonly #emit: (event: SessionEvent) => void;
   readonly #view: () => ViewState;
+  readonly #unreadable: (error: HeartError) => void;
   #stick: Heart;
   #heart: Heart;
   #id: SessionId | null = null;
   #seen = -1;
   #unstored = 0;
 
-  constructor(deps: SessionDeps, origin: Origin, emit: (event: SessionEvent) => void, view: () => ViewState) {
+  /** `unreadable` hears of a heart that could not be read; what is shown then stays as it was. */
+  constructor(
+    deps: SessionDeps,
+    origin: Origin,
+    emit: (event: SessionEvent) => void,
+    view: () => ViewState,
+    unreadable: (error: HeartError) => void,
+  ) {
     this.#deps = deps;
     this.#origin = origin;
     this.#emit = emit;
     this.#view = view;
+    this.#unreadable = unreadable;
     this.#stick = deps.heart;
     this.#heart = deps.heart;
   }
@@ -89,9 +99,9 @@ export class Conversation {
   /** Brings the shown path in line with the heart: takes and their places, other processes' messages, redactions. */
   refresh(): void {
     if (this.#id === null) return;
-    const path = shownPath(this.#heart.path(this.#id));
+    const path = this.#path(this.#id);
     this.#seen = this.#heart.version();
-    if (!samePath(path, this.#view().path)) this.#emit({ type: "path-changed", path });
+    if (path && !samePath(path, this.#view().path)) this.#emit({ type: "path-changed", path });
   }
 
   refreshIfChanged(): void {
@@ -115,9 +125,9 @@ export class Conversation {
 
   /** Reports the stored conversations, newest first. */
   list(): void {
-    const sessions = this.#stick
-      .sessions(MAX_LISTED_SESSIONS)
-      .map(({ id, title, lastAt, messages }) => ({ id, title, at: lastAt, messages, ephemeral: false }));
+    const stored = this.#read(() => this.#stick.sessions(MAX_LISTED_SESSIONS));
+    if (!stored) return;
+    const sessions = stored.map(({ id, title, lastAt, messages }) => ({ id, title, at: lastAt, messages, ephemeral: false }));
     this.#emit({ type: "sessions-listed", sessions });
   }
 
@@ -139,7 +149,7 @@ export class Conversation {
   #open(session: SessionId | null): void {
     this.#id = session;
     const { mode } = this.#heart;
-    const path = session === null ? [] : shownPath(this.#heart.path(session));
+    const path = (session === null ? [] : this.#path(session)) ?? [];
     this.#seen = this.#heart.version();
     this.#emit({
       type: "session-opened",
@@ -147,6 +157,21 @@ export class Conversation {
       path,
       store: mode.kind === "stored" ? { kind: "stored", warning: null } : { kind: "memory", warning: mode.warning },
     });
+  }
+
+  #path(session: SessionId): readonly ShownMessage[] | null {
+    return this.#read(() => shownPath(this.#heart.path(session)));
+  }
+
+  /** Reading a heart throws where its medium fails: the one place that turns this into a value again. */
+  #read<T>(work: () => T): T | null {
+    try {
+      return work();
+    } catch (failure) {
+      if (!(failure instanceof HeartFailure)) throw failure;
+      this.#unreadable(failure.error);
+      return null;
+    }
   }
 
   #append(row: Omit<NewMessage, "session">): Result<Message, HeartError> {

@@ -60,7 +60,13 @@ class Session implements SessionPort {
     this.#deps = deps;
     this.#config = config;
     const emit = (event: SessionEvent) => this.#emit(event);
-    this.#conversation = new Conversation(deps, config.origin, emit, () => this.#view);
+    this.#conversation = new Conversation(
+      deps,
+      config.origin,
+      emit,
+      () => this.#view,
+      (error) => this.#unreadable(error),
+    );
     this.#models = new ModelDesk(deps, config, emit);
     this.#jobs = new JobBoard(
       deps,
@@ -329,6 +335,11 @@ class Session implements SessionPort {
     if (!memory.ok || this.#closed) return;
     const { residentBytes, gpuBytes } = memory.value;
     this.#emit({ type: "stats", hostBytes: this.#deps.hostBytes(), engineBytes: residentBytes, gpuBytes });
+  }
+
+  #unreadable(error: HeartError): void {
+    if (error.kind === "io") this.#stickGone();
+    else this.#notice("error", this.#deps.describe.heart(error));
   }
 
   #stickGone(): void {

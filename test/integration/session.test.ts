@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openHeart } from "../../src/heart/open.ts";
+import type { Millis } from "../../src/lib/brand.ts";
 import { visibleText } from "../../src/lib/message.ts";
 import { err } from "../../src/lib/result.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
 import { INITIAL_VIEW, reduce } from "../../src/session/view.ts";
 import { outcome, saying, sayingForever } from "../support/scripted-engine.ts";
 import { memoryHeart, planned, ScriptedLibrary, sit, type Sitting } from "../support/session.ts";
@@ -350,4 +356,40 @@ describe("hearts", () => {
 
 test("a view folds unknown turns to nothing", () => {
   expect(reduce(INITIAL_VIEW, { type: "turn-text", turn: 7, text: "late", tokens: 1 })).toBe(INITIAL_VIEW);
+});
+
+describe("a pulled stick", () => {
+  const onDisk = () => {
+    const folder = mkdtempSync(join(tmpdir(), "noctem-session-"));
+    const place = { file: join(folder, "heart.sqlite"), keysDir: join(folder, "keys") };
+    const opened = openHeart(heartDeps(), place, 0 as Millis);
+    if (!opened.ok) throw new Error(opened.error.kind);
+    return { heart: opened.value, folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+  };
+
+  test("is noticed, stops the answer, and with the same heart back it goes on", async () => {
+    using disk = onDisk();
+    await using sitting = sit(sayingForever("half"), { heart: disk.heart });
+    sitting.session.dispatch({ type: "prompt", spans: [{ kind: "typed", text: "q" }] });
+    await until(() => sitting.session.view().live?.text === "half");
+    sitting.present = false;
+    sitting.tick();
+    expect(sitting.session.view().stick).toBe("gone");
+    await sitting.session.settled();
+    expect(sitting.session.view().live).toBeNull();
+    sitting.present = true;
+    sitting.tick();
+    expect(sitting.session.view().stick).toBe("present");
+    sitting.engine.answer = saying("back");
+    await sitting.ask("again");
+    expect(shown(sitting).at(-1)).toBe("assistant: back");
+  });
+
+  test("a private sitting on a gone stick goes on: its heart is in memory", async () => {
+    await using sitting = sit(saying("ok"), { start: { kind: "new", ephemeral: true } });
+    sitting.present = false;
+    sitting.tick();
+    await sitting.ask("q");
+    expect(shown(sitting)).toEqual(["user: q", "assistant: ok"]);
+  });
 });

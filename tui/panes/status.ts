@@ -1,0 +1,74 @@
+import type { ModelState } from "../../src/session/event.ts";
+import type { ViewState } from "../../src/session/view.ts";
+import { cells, fit, pad } from "../text/rows.ts";
+import { chatText } from "../text/sanitise.ts";
+import type { Theme } from "../theme.ts";
+
+export interface StatusFacts {
+  readonly workspace: string;
+  /** Of the answer that runs, else of the last one. */
+  readonly tokensPerSecond: number | null;
+  /** What a key would do now ("again to quit"); takes the place of everything else. */
+  readonly hint: string | null;
+}
+
+/** One row in inverse. What matters least goes first when the row is narrow. */
+export function statusRow(view: ViewState, facts: StatusFacts, width: number, theme: Theme): string {
+  if (facts.hint !== null) return theme.inverse(pad(` ${facts.hint}`, width));
+  const tier = view.live?.tier ?? view.lastReply?.tier ?? "quick";
+  const parts: { readonly text: string; readonly keep: number }[] = [
+    { text: markOf(view), keep: 9 },
+    { text: modelText(view.models[tier], tier, width), keep: 8 },
+    { text: speedText(facts.tokensPerSecond), keep: 6 },
+    { text: contextText(view), keep: 5 },
+    { text: gpuText(view.models[tier]), keep: 2 },
+    { text: memoryText(view), keep: 1 },
+    { text: chatText(facts.workspace), keep: 3 },
+  ].filter((part) => part.text !== "");
+  for (;;) {
+    const text = ` ${parts.map((part) => part.text).join(" │ ")} `;
+    if (cells(text) <= width || parts.length <= 1) return theme.inverse(pad(text, width));
+    const least = parts.reduce((low, part) => (part.keep < low.keep ? part : low));
+    parts.splice(parts.indexOf(least), 1);
+  }
+}
+
+function markOf(view: ViewState): string {
+  if (view.store.kind === "stored") return "";
+  return view.store.warning === null ? "[private]" : "[not stored]";
+}
+
+function modelText(state: ModelState, tier: string, width: number): string {
+  const name = "name" in state ? fit(chatText(state.name), Math.max(8, Math.floor(width / 3))) : "";
+  switch (state.kind) {
+    case "none":
+      return "no model (/pull or /import)";
+    case "idle":
+      return name;
+    case "loading": {
+      const percent = state.fraction === null ? "" : ` ${Math.floor(state.fraction * 100)}%`;
+      const speed = state.bytesPerSecond === null ? "" : ` ${Math.round(state.bytesPerSecond / 1e6)} MB/s`;
+      const left = state.secondsLeft === null || state.secondsLeft < 2 ? "" : ` ${Math.ceil(state.secondsLeft)} s left`;
+      return `${name}: ${state.phase}${percent}${speed}${left}`;
+    }
+    case "ready":
+      return `${tier} ${name}`;
+    case "failed":
+      return `${name}: failed`;
+  }
+}
+
+const speedText = (speed: number | null) =>
+  speed === null || speed <= 0 ? "" : `${speed < 10 ? speed.toFixed(1) : Math.round(speed)} t/s`;
+
+const contextText = ({ context }: ViewState) => (context.size > 0 ? `ctx ${context.used}/${context.size}` : "");
+
+function gpuText(state: ModelState): string {
+  if (state.kind !== "ready") return "";
+  return state.gpuLayers > 0 ? `GPU ${state.gpuLayers}/${state.layers}` : "CPU";
+}
+
+function memoryText({ memory }: ViewState): string {
+  const bytes = memory.hostBytes + memory.engineBytes;
+  return bytes > 0 ? `${Math.round(bytes / 1e6)} MB` : "";
+}
