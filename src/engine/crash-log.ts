@@ -9,7 +9,8 @@ export class CrashLog {
   #lines: string[] = [];
 
   add(line: string): void {
-    const clean = line.replaceAll(CONTROL, " ").trim().slice(0, MAX_LENGTH);
+    // Where the library was built says nothing; the file and line in it do.
+    const clean = line.replaceAll(CONTROL, " ").replaceAll(BUILD_FOLDER, "").trim().slice(0, MAX_LENGTH);
     if (clean === "") return;
     this.#lines.push(clean);
     if (this.#lines.length > MAX_LINES) this.#lines.shift();
@@ -23,3 +24,4 @@ export class CrashLog {
 
 // oxlint-disable-next-line no-control-regex -- control characters are what must not reach a terminal
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]+/g;
+const BUILD_FOLDER = /(?:\/[\w.+-]+)+\/(?=[\w.+-]+\.(?:c|cc|cpp|h|hpp|cu|m):\d)/g;

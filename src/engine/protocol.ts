@@ -37,7 +37,7 @@ const ThreadPlanSchema = v.strictObject({
   measured: list(v.strictObject({ threads: positive, promptTokensPerSecond: amount, generateTokensPerSecond: amount })),
 }) satisfies v.GenericSchema<ThreadPlan, ThreadPlan>;
 
-const ChatMessageSchema = v.strictObject({ role: v.picklist(ROLES), text: v.string() });
+export const ChatMessageSchema = v.strictObject({ role: v.picklist(ROLES), text: v.string() });
 
 export const HostMessage = v.variant("op", [
   v.strictObject({
@@ -81,13 +81,13 @@ const LoadProgressSchema = v.variant("phase", [
   v.strictObject({ phase: v.literal("measure-threads"), threads: positive }),
 ]) satisfies v.GenericSchema<LoadProgress, LoadProgress>;
 
-const GenerateChunkSchema = v.variant("type", [
+export const GenerateChunkSchema = v.variant("type", [
   v.strictObject({ type: v.literal("prompt"), tokens: count, cached: count, ms: amount }),
   v.strictObject({ type: v.literal("text"), text: v.string(), tokens: count }),
   v.strictObject({ type: v.literal("reasoning"), text: v.string(), tokens: count }),
 ]) satisfies v.GenericSchema<GenerateChunk, GenerateChunk>;
 
-const EngineErrorSchema = v.variant("kind", [
+export const EngineErrorSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("model-missing"), path: v.string() }),
   v.strictObject({ kind: v.picklist(["model-broken", "model-unsupported", "template-broken"]), path: v.string(), detail: v.string() }),
   v.strictObject({ kind: v.literal("out-of-memory"), needed: amount, available: amount }),
@@ -111,7 +111,7 @@ export const ChildMessage = v.variant("type", [
 ]);
 export type ChildMessage = v.InferOutput<typeof ChildMessage>;
 
-const LoadedModelSchema = v.strictObject({
+export const LoadedModelSchema = v.strictObject({
   handle,
   title: v.string(),
   architecture: v.string(),
@@ -125,7 +125,7 @@ const LoadedModelSchema = v.strictObject({
   loadMs: amount,
 }) satisfies v.GenericSchema<LoadedModel, LoadedModel>;
 
-const GenerateOutcomeSchema = v.strictObject({
+export const GenerateOutcomeSchema = v.strictObject({
   stop: v.picklist(["end", "length", "loop", "cancelled"]),
   tokens: v.strictObject({ prompt: count, cached: count, completion: count, reasoning: count }),
   timings: v.strictObject({ firstTokenMs: amount, promptMs: amount, generateMs: amount, tokensPerSecond: amount }),

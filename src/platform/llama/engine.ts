@@ -21,7 +21,7 @@ import { type ChatTemplate, compileTemplate, continuation } from "../../engine/t
 import { capPlan } from "../../engine/thread-plan.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { usableCores } from "./cores.ts";
-import { loadError } from "./errors.ts";
+import { loadError, type LogLine, type MemoryFacts } from "./errors.ts";
 import { measureThreads } from "./measure.ts";
 import { LoadedLlama } from "./model.ts";
 import { openDecoder } from "./raw.ts";
@@ -238,7 +238,7 @@ function chatTemplate(source: string | null, model: LlamaModel): Result<ChatTemp
   return compileTemplate(source, { bos: model.tokens.bosString ?? "", eos: model.tokens.eosString ?? "" });
 }
 
-function contextError(path: string, error: unknown, log: readonly string[], memory: { needed: number; available: number }): EngineError {
+function contextError(path: string, error: unknown, log: readonly LogLine[], memory: MemoryFacts): EngineError {
   // The model was sound; a context of it fails for want of memory, or because this build cannot run it.
   const cause = loadError(path, error, log, memory);
   return cause.kind === "model-broken" ? { kind: "model-unsupported", path, detail: cause.detail } : cause;

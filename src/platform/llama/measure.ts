@@ -31,6 +31,13 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
   const batch = Array.from({ length: batchSize }, (_, index) => options.sample[index % options.sample.length] ?? (0 as Token));
   const single = batch.slice(0, 1);
   const times = new Map(candidates(cores).map((threads) => [threads, { batch: [] as number[], step: [] as number[] }]));
+  const generation = decoder.open({ temperature: 0, topP: 1, topK: 1, minP: 0, seed: 0, grammar: null });
+  /** The whole way of a token, logits and sampling included: what happens between two steps decides whether spinning threads help. */
+  const stepped = async (threads: number): Promise<number> => {
+    const before = monotonic();
+    await generation.next(single, threads);
+    return monotonic() - before;
+  };
   const timed = async (tokens: readonly Token[], threads: number): Promise<number> => {
     const before = monotonic();
     await decoder.feed(tokens, threads);
@@ -51,10 +58,11 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
       options.onCount(threads);
       await decoder.keep(0);
       sample.batch.push((await timed(tokens, threads)) / tokens.length);
-      for (let step = 0; step < steps && !signal.aborted; step++) sample.step.push(await timed(single, threads));
+      for (let step = 0; step < steps && !signal.aborted; step++) sample.step.push(await stepped(threads));
     }
     if (monotonic() - start > BUDGET) break;
   }
+  await generation.close();
   await decoder.keep(0);
   const samples = [...times].flatMap(([threads, { batch, step }]): ThreadSample[] =>
     batch.length === 0 || step.length === 0 ? [] : [{ threads, promptTokensPerSecond: rate(batch), generateTokensPerSecond: rate(step) }],

@@ -2,7 +2,8 @@
  * Reads a model file into the page cache before llama.cpp maps it. Mapped pages come in as they are touched, in an order no stick likes and without a word
  * of progress; read front to back, a stick gives all it has and the time left is known.
  */
-import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { readSync } from "node:fs";
+import { open, readdir, stat } from "node:fs/promises";
 import { freemem } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { LoadProgress } from "../../engine/port.ts";
@@ -11,8 +12,9 @@ const BLOCK = 4 << 20;
 /** Looked at as one: in the cache or not. */
 const STRETCH = 64 << 20;
 const PAGE = 4096;
+const APART = 2 << 20;
 /** Milliseconds. A page that comes faster than this was in memory or comes from a disk that needs no help; a stick takes several times as long. */
-const QUICK = 0.15;
+const QUICK = 0.1;
 /** Milliseconds between reports. */
 const REPORT_EVERY = 100;
 
@@ -61,7 +63,7 @@ export async function readAhead(
     const { size } = await file.stat();
     for (let from = 0; from < size && !signal.aborted; from += STRETCH) {
       const end = Math.min(from + STRETCH, size);
-      if (await isQuick(file, from, end, monotonic)) {
+      if (isQuick(file.fd, from, end, monotonic)) {
         done += end - from;
         continue;
       }
@@ -81,19 +83,19 @@ export async function readAhead(
   if (read > 0 && !signal.aborted) report(monotonic());
 }
 
-/** Samples three pages of a stretch. Once a file is in the cache the whole read-ahead costs a few milliseconds. */
-async function isQuick(file: FileHandle, from: number, end: number, monotonic: () => number): Promise<boolean> {
+/**
+ * Samples a stretch at three places. Read synchronously: the thread pool alone takes longer than a page from memory. Once a file is in the cache the whole
+ * read-ahead costs well under a millisecond; on a stick each sample blocks for one short read.
+ */
+function isQuick(file: number, from: number, end: number, monotonic: () => number): boolean {
   const page = Buffer.allocUnsafe(PAGE);
-  const places = [from + (end - from) * 0.9, from + (end - from) * 0.5, from].map((place) => Math.floor(place / PAGE) * PAGE);
-  for (const place of places) {
-    // The best of two: the first try may wait for a thread, but it also brings the page in, so two pages beside each other are read.
-    let best = Infinity;
-    for (const offset of [0, 8 * PAGE]) {
+  return [0.9, 0.5, 0].every((share) => {
+    const place = from + Math.floor(((end - from) * share) / PAGE) * PAGE;
+    // The better of two: being preempted must not make memory look like a stick. The second is beyond what the kernel reads ahead for the first.
+    return [place, Math.min(place + APART, end - 1)].some((at) => {
       const before = monotonic();
-      await file.read(page, 0, PAGE, Math.min(place + offset * 64, end - 1)).catch(() => undefined);
-      best = Math.min(best, monotonic() - before);
-    }
-    if (best > QUICK) return false;
-  }
-  return true;
+      readSync(file, page, 0, PAGE, at);
+      return monotonic() - before < QUICK;
+    });
+  });
 }

@@ -1,12 +1,13 @@
 /** llama.cpp itself: loaded once for CPU and once for GPU use at most, with its log caught. */
 import { getLlama, type Llama, LlamaLogLevel } from "node-llama-cpp";
+import type { LogLine } from "./errors.ts";
 
 export interface Runtime {
   readonly llama: Llama;
   /** Forgets what llama.cpp said so far. */
   clearLog(): void;
-  /** What llama.cpp said since, errors last; one entry a line. */
-  readonly log: readonly string[];
+  /** What llama.cpp said since. Bounded. */
+  readonly log: readonly LogLine[];
   /** Names of the GPUs in use; empty on the CPU. */
   readonly devices: readonly string[];
   /** Why no GPU is used; null when one is. */
@@ -16,7 +17,7 @@ export interface Runtime {
 const MAX_LOG = 50;
 
 export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
-  const log: string[] = [];
+  const log: LogLine[] = [];
   const llama = await getLlama({
     gpu: gpu === "off" ? false : "auto",
     build: "never",
@@ -28,7 +29,7 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
     logger(level, message) {
       const line = message.trim();
       if (line === "") return;
-      log.push(line);
+      log.push({ level, text: line });
       if (log.length > MAX_LOG) log.shift();
       // stderr belongs to the host, which keeps the last lines as evidence in case of a crash.
       process.stderr.write(`${level}: ${line}\n`);
