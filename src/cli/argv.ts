@@ -184,7 +184,6 @@ function unknownOption(path: readonly Command[], typed: string): UsageError {
 }
 
 const clip = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
 function rethrow(message: string | null, error: unknown): never {
   throw error instanceof Error ? error : new Error(message ?? "yargs failed");

@@ -2,16 +2,18 @@ import { openSync, writeFileSync, closeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json";
+import type { Command } from "./command.ts";
+import { commandPath, named } from "./words.ts";
 
 /**
  * What is safe to send to a stranger: the kind of error, the places in the code, the versions, and which options were
  * given. Never their values nor anything quoted in the message, because that may be the prompt.
  */
-export function reportText(error: unknown, argv: readonly string[], now: Date): string {
+export function reportText(error: unknown, root: Command, argv: readonly string[], now: Date): string {
   const shown = error instanceof Error ? error : new Error(String(error));
   return [
     `noctem ${version}, bun ${Bun.version}, ${process.platform} ${process.arch}, ${now.toISOString()}`,
-    `command: ${argv.map(withoutValue).filter(Boolean).join(" ") || "(none)"}`,
+    `command: ${withoutValues(root, argv).join(" ") || "(none)"}`,
     `${shown.name}: ${withoutQuotes(shown.message)}`,
     ...(shown.stack ?? "")
       .split("\n")
@@ -43,10 +45,12 @@ export function saveReport(text: string, env: Readonly<Record<string, string | u
   return null;
 }
 
-/** `--model=x` tells that a model was named; a bare word is shown when it can only be a command. */
-function withoutValue(word: string): string {
-  if (word.startsWith("-")) return word.split("=", 1)[0] ?? "";
-  return /^[a-z]{2,16}$/u.test(word) ? word : "…";
+/** The names of commands and options that exist. A value may look like anything, so nothing else is shown. */
+function withoutValues(root: Command, argv: readonly string[]): readonly string[] {
+  const path = commandPath(root, argv);
+  const options = path.at(-1)?.options ?? {};
+  const given = argv.flatMap((word) => named(options, word.split("=", 1)[0] ?? "")?.[0] ?? []);
+  return [...path.slice(1).map((command) => command.name), ...given.map((name) => `--${name}`)];
 }
 
 const withoutQuotes = (message: string): string =>

@@ -13,7 +13,7 @@ import { readSmallFile } from "../platform/settings-file.ts";
 import { systemTimers } from "../platform/timers.ts";
 import type { GenerationOptions } from "../session/options.ts";
 import type { CHAT_OPTIONS } from "./chat.ts";
-import type { Arguments, CommandIo, Interruption } from "./command.ts";
+import type { CommandIo, Interruption, OptionArguments } from "./command.ts";
 import type { SessionRequest } from "./compose.ts";
 import { batchLineErrorText, pipedErrorText, promptErrorText, settingsErrorText, verdictText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -23,7 +23,7 @@ import { loadSettings, stickOf } from "./stick.ts";
 /** Bytes. Longer than any template or schema that a model could follow. */
 const MAX_ASIDE = 1024 * 1024;
 
-export type ChatArguments = Arguments<typeof CHAT_OPTIONS, Record<never, never>>;
+export type ChatArguments = OptionArguments<typeof CHAT_OPTIONS>;
 
 /** `noctem` without a command: the chat where a person sits at a terminal, an answer on stdout everywhere else. */
 export async function runChat(args: ChatArguments, io: CommandIo): Promise<number> {

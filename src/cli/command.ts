@@ -33,18 +33,19 @@ export type Options = Readonly<Record<string, OptionSpec>>;
 export type Positionals = Readonly<Record<string, PositionalSpec>>;
 
 /** An argument that was not given is `undefined`: whoever reads it knows the default, and where else a value may come from. */
-export type Arguments<O extends Options, P extends Positionals> = {
+export type OptionArguments<O extends Options> = {
   readonly [K in keyof O]: (O[K]["type"] extends "boolean" ? boolean : O[K]["type"] extends "number" ? number : string) | undefined;
-} & {
+};
+export type Arguments<O extends Options, P extends Positionals> = OptionArguments<O> & {
   readonly [K in keyof P]: P[K]["rest"] extends true ? readonly string[] : P[K]["required"] extends true ? string : string | undefined;
 };
 
 /** What a command may touch of the process. Everything written is in order and flushed before the process ends. */
 export interface CommandIo {
-  out(text: string): void;
-  err(text: string): void;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
   /** Resolves when everything written so far has left the process, or cannot any more. */
-  flushed(): Promise<void>;
+  readonly flushed: () => Promise<void>;
   readonly stdinIsTerminal: boolean;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;

@@ -138,7 +138,7 @@ function refuse(error: SettingsError, io: CommandIo): number {
 const sourceName = (name: SettingName, origin: SettingsOrigin): string =>
   origin === "environment" ? environmentName(name) : origin === "file" ? "noctem.json" : origin;
 
-const inWords = (value: unknown): string => {
+const inWords = (value: string | number | boolean | null): string => {
   if (value === null) return "–";
   const text = String(value);
   return text.length > 32 || text.includes("\n") ? `${text.replaceAll("\n", " ").slice(0, 31)}…` : text === "" ? '""' : text;

@@ -37,7 +37,8 @@ export async function runDoctor(
     if (io.signal.aborted) return ExitCode.SIGINT;
   }
   const code = findings.find((finding) => finding.state === "broken")?.code ?? ExitCode.DONE;
-  if (args.json) io.out(`${JSON.stringify({ findings: findings.map(({ code: _, ...finding }) => finding), code })}\n`);
+  if (args.json)
+    io.out(`${JSON.stringify({ findings: findings.map(({ name, state, text, fix }) => ({ name, state, text, fix })), code })}\n`);
   return code;
 }
 

@@ -62,7 +62,7 @@ async function reportBug(error: unknown, argv: readonly string[], io: ProcessIo)
   const { reportText, saveReport } = await import("./bug-report.ts");
   const { dirname } = await import("node:path");
   const now = new Date();
-  const path = saveReport(reportText(error, argv, now), io.env, dirname(io.program), now);
+  const path = saveReport(reportText(error, commandTree(), argv, now), io.env, dirname(io.program), now);
   const where = path === null ? "No report could be saved." : `A report was saved to ${path}; it holds no prompt. Please send it.`;
   io.err(`noctem: This is a bug in Noctem. ${where}\n`);
   return ExitCode.BUG;

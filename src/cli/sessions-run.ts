@@ -118,8 +118,11 @@ function openFor(
   io: CommandIo,
 ): { readonly ok: true; readonly heart: Heart & Disposable } | { readonly ok: false; readonly code: number } {
   const layout = stickOf(io, args.heart);
-  if (!heartExists(layout))
-    return { ok: false, code: refuse({ kind: "not-found", what: `conversation yet: no heart at ${layout.heart}` }, io) };
+  if (!heartExists(layout)) {
+    io.err(`noctem: There are no conversations yet: no heart at ${layout.heart}.
+`);
+    return { ok: false, code: ExitCode.USAGE };
+  }
   const opened = openStickHeart(layout);
   return opened.ok ? { ok: true, heart: opened.value } : { ok: false, code: refuse(opened.error, io) };
 }

@@ -229,7 +229,7 @@ export function withSetting(settings: Settings, setting: SettingName, value: unk
 function checkSetting(setting: string, value: unknown, where: string): Result<SettingName, SettingsError> {
   if (!isSettingName(setting)) return err({ kind: "unknown-setting", where, name: setting, near: nearest(setting, SETTING_NAMES) });
   const { schema, wants } = SETTINGS[setting];
-  if (v.safeParse(schema as v.GenericSchema, value).success) return ok(setting);
+  if (v.safeParse(schema, value).success) return ok(setting);
   return err({ kind: "bad-setting", where, name: setting, wants, found: shown(value) });
 }
 

@@ -63,6 +63,7 @@ export function compileSchema(source: unknown): Result<AnswerSchema, string> {
 }
 
 const isNode = (value: Json | undefined): value is Node => typeof value === "object" && value !== null && !Array.isArray(value);
+const isScalarName = (value: Json): boolean => typeof value === "string" && SCALARS.includes(value);
 const isList = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);
 const definitionsOf = (source: Json): Node => (isNode(source) && isNode(source["$defs"]) ? source["$defs"] : {});
 
@@ -90,7 +91,7 @@ function compile(schema: Json, at: string, depth: number, defs: Node): Result<No
   if ("enum" in schema) return compileValues(isList(schema["enum"]) ? schema["enum"] : [], at, only(["enum", "type"]), schema);
   const type = schema["type"];
   if (isList(type)) {
-    if (type.length === 0 || !type.every((one) => SCALARS.includes(String(one))))
+    if (type.length === 0 || !type.every(isScalarName))
       return err(`The schema at ${at} lists types other than ${SCALARS.join(", ")}; write objects and arrays as alternatives of "anyOf".`);
     const extra = only(["type"]);
     return extra ? err(extra) : ok({ type: [...new Set(type)] });
@@ -218,6 +219,7 @@ function parse(text: string): Json | undefined {
 
 function hasType(value: Json, type: Json): boolean {
   if (isList(type)) return type.some((one) => hasType(value, one));
+  if (typeof type !== "string") return false;
   switch (type) {
     case "null":
       return value === null;
@@ -232,6 +234,9 @@ function hasType(value: Json, type: Json): boolean {
   }
 }
 
+const typeName = (type: Json): string =>
+  isList(type) ? type.map(typeName).join(" or ") : typeof type === "string" ? type : "another kind";
+
 /** The first way in which `value` misses `schema`, or null. `schema` compiled before, so its shape is known. */
 function mismatch(value: Json, schema: Node, at: string, defs: Node, depth: number): string | null {
   if (depth > MAX_DEPTH) return `${at} is nested too deep`;
@@ -245,15 +250,16 @@ function mismatch(value: Json, schema: Node, at: string, defs: Node, depth: numb
     if (fitting === 0) return `${at} fits none of the alternatives`;
     return key === "oneOf" && fitting > 1 ? `${at} fits ${fitting} alternatives of oneOf instead of one` : null;
   }
-  if (schema["type"] !== undefined && !hasType(value, schema["type"])) return `${at} is not of type ${String(schema["type"])}`;
+  if (schema["type"] !== undefined && !hasType(value, schema["type"])) return `${at} is not of type ${typeName(schema["type"])}`;
   if ("const" in schema && value !== schema["const"]) return `${at} is not ${JSON.stringify(schema["const"])}`;
   if (isList(schema["enum"]) && !schema["enum"].includes(value)) return `${at} is none of the listed values`;
   const between = (size: number, min: string, max: string, what: string): string | null =>
     size < Number(schema[min] ?? 0) || size > Number(schema[max] ?? Infinity) ? `${at} has ${size} ${what}` : null;
   if (typeof value === "string") {
-    const format = FORMATS[String(schema["format"] ?? "")];
-    if (format && !format.test(value)) return `${at} is not a ${String(schema["format"])}`;
-    return between([...value].length, "minLength", "maxLength", "characters");
+    const format = typeof schema["format"] === "string" ? schema["format"] : "";
+    if (FORMATS[format]?.test(value) === false) return `${at} is not a ${format}`;
+    // JSON Schema counts code points, not what a reader sees as one character.
+    return between(Array.from(value).length, "minLength", "maxLength", "characters");
   }
   if (isList(value)) {
     const prefix = isList(schema["prefixItems"]) ? schema["prefixItems"] : [];
@@ -265,7 +271,9 @@ function mismatch(value: Json, schema: Node, at: string, defs: Node, depth: numb
   }
   if (isNode(value)) {
     const properties = isNode(schema["properties"]) ? schema["properties"] : {};
-    const missing = (isList(schema["required"]) ? schema["required"] : []).find((key) => !Object.hasOwn(value, String(key)));
+    const missing = (isList(schema["required"]) ? schema["required"] : []).find(
+      (key) => typeof key === "string" && !Object.hasOwn(value, key),
+    );
     if (missing !== undefined) return `${at} lacks ${JSON.stringify(missing)}`;
     for (const [key, one] of Object.entries(value)) {
       const known = Object.hasOwn(properties, key);

@@ -19,8 +19,8 @@ export interface SilenceRule {
   readonly onSilent: () => void;
 }
 
-/** Far beyond what any context holds, far below what hurts: 8 MiB of text are two million tokens. Bytes. */
-export const MAX_PIPED = 8 * 1024 * 1024;
+/** Far beyond what any context holds, far below what hurts: 8 MB of text are two million tokens. Bytes. */
+export const MAX_PIPED = 8_000_000;
 const NOTICE_AFTER = 2000;
 const GIVE_UP_AFTER = 30_000;
 
@@ -44,8 +44,8 @@ export async function readPiped(chunks: AsyncIterable<Uint8Array>, rule: Silence
     if (decoded === null) return err({ kind: "not-utf8" });
     text += decoded;
   }
-  const rest = decode(decoder, null);
-  return rest === null ? err({ kind: "not-utf8" }) : ok(text + rest);
+  const whole = joined(text, decode(decoder, null));
+  return whole === null ? err({ kind: "not-utf8" }) : ok(whole);
 }
 
 /** The lines of standard input, one by one as they come, without their ends. A line has the same limits as a whole text. */
@@ -62,7 +62,8 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, rule: Silenc
     const nul = bytes.indexOf(0);
     if (nul >= 0) return err({ kind: "binary", offset: nul });
     // A decoder of its own for each line: a bad line must not spoil the next.
-    const text = decode(new TextDecoder("utf-8", { fatal: true }), bytes);
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    const text = joined(decode(decoder, bytes), decode(decoder, null));
     return text === null ? err({ kind: "not-utf8" }) : ok(text.endsWith("\r") ? text.slice(0, -1) : text);
   };
   for await (const chunk of heard(chunks, rule)) {
@@ -88,6 +89,8 @@ export async function* readLines(chunks: AsyncIterable<Uint8Array>, rule: Silenc
 }
 
 const isUtf16 = (bytes: Uint8Array): boolean => (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+
+const joined = (text: string | null, rest: string | null): string | null => (text === null || rest === null ? null : text + rest);
 
 /** A leading BOM is dropped by the decoder. `null` for bytes ends the text. */
 function decode(decoder: TextDecoder, bytes: Uint8Array | null): string | null {

@@ -1,9 +1,9 @@
 /** What headless needs of the process. Writing never blocks and never throws. */
 export interface HeadlessIo {
   /** Standard output: answers and nothing else. */
-  out(text: string): void;
+  readonly out: (text: string) => void;
   /** Standard error: everything else. */
-  err(text: string): void;
+  readonly err: (text: string) => void;
   readonly stdoutIsTerminal: boolean;
   readonly stderrIsTerminal: boolean;
   /** Aborted by a signal or when nobody reads stdout any more. */

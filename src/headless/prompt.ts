@@ -14,7 +14,7 @@ export function promptSpans(typed: string | null, piped: string | null): Result<
   const data = piped === null || piped.trim() === "" ? null : piped;
   const prompt = typed ?? data ?? "";
   if (prompt.trim() === "") return err({ kind: "empty" });
-  const slash = /^\/([a-z][a-z-]*)(\s[^\n]*)?\n?$/u.exec(prompt);
+  const slash = /^\/([a-z][a-z-]*)([ \t][^\n]*)?\n?$/u.exec(prompt);
   if (slash) return err({ kind: "slash-command", name: `/${slash[1]}` });
   if (typed === null) return ok([{ kind: "piped", text: prompt }]);
   return ok(

@@ -47,6 +47,8 @@ class Scanner {
         return depth < MAX_DEPTH && this.#list("]", () => this.#value(depth + 1));
       case '"':
         return this.#skip(STRING);
+      case undefined:
+        return false;
       default:
         return this.#skip(LITERAL);
     }

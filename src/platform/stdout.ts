@@ -4,11 +4,11 @@
  * what has not left yet, so whoever ends the process awaits `flushed` first.
  */
 export interface ProcessOutput {
-  out(text: string): void;
-  err(text: string): void;
-  flushed(): Promise<void>;
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  readonly flushed: () => Promise<void>;
   /** What went wrong with stdout, if anything. EPIPE is not wrong: the reader had enough. */
-  failure(): string | null;
+  readonly failure: () => string | null;
 }
 
 export function processOutput(onReaderGone: () => void): ProcessOutput {
@@ -17,7 +17,7 @@ export function processOutput(onReaderGone: () => void): ProcessOutput {
   return {
     out: (text) => out.write(text),
     err: (text) => err.write(text),
-    async flushed() {
+    flushed: async () => {
       await Promise.all([out.flushed(), err.flushed()]);
     },
     failure: () => out.failure,
