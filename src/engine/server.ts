@@ -12,9 +12,9 @@ export interface LocalEngine extends Omit<ModelEngine, "onRestart" | typeof Symb
 
 export interface ServerIo {
   readonly input: AsyncIterable<Uint8Array>;
-  write(line: string): void;
-  after(ms: number, callback: () => void): () => void;
-  every(ms: number, callback: () => void): () => void;
+  readonly write: (line: string) => void;
+  readonly after: (ms: number, callback: () => void) => () => void;
+  readonly every: (ms: number, callback: () => void) => () => void;
   readonly pid: number;
 }
 

@@ -40,7 +40,7 @@ export function spawnEngine(
       write(line) {
         // A child that just died makes this throw EPIPE; its exit is reported by `exited`.
         try {
-          child.stdin.write(line);
+          void child.stdin.write(line);
           void Promise.resolve(child.stdin.flush()).catch(() => undefined);
         } catch {
           return;

@@ -21,7 +21,7 @@ export interface TinyModelOptions {
    */
   readonly says?: readonly string[];
   /** After the last piece of `says`: end the turn, or begin with this piece again, forever. */
-  readonly then?: "end" | { readonly repeatFrom: number };
+  readonly afterwards?: "end" | { readonly repeatFrom: number };
   /** Changes to the header after it is complete: another value, or `undefined` to leave the key out. */
   readonly metadata?: Readonly<Record<string, GgufValue | undefined>>;
   /** Changes to a tensor's declared shape; the data stays as it was. */
@@ -69,7 +69,7 @@ interface Tensor {
 export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
   const { arch = "llama", seed = 1, layers = 2, weights = "f16", contextLength = 2048, template = CHATML, says } = options;
   const vocabulary = makeVocabulary(says ?? []);
-  const { tokens, types, merges, special } = vocabulary;
+  const { tokens, types, merges } = vocabulary;
   const metadata: Record<string, GgufValue> = {
     "general.architecture": text(arch),
     "general.type": text("model"),
@@ -91,9 +91,9 @@ export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
     "tokenizer.ggml.tokens": { type: "strings", value: tokens },
     "tokenizer.ggml.token_type": { type: "i32s", value: types },
     "tokenizer.ggml.merges": { type: "strings", value: merges },
-    "tokenizer.ggml.bos_token_id": u32(special("<|endoftext|>")),
-    "tokenizer.ggml.eos_token_id": u32(special("<|im_end|>")),
-    "tokenizer.ggml.padding_token_id": u32(special("<|endoftext|>")),
+    "tokenizer.ggml.bos_token_id": u32(vocabulary.special("<|endoftext|>")),
+    "tokenizer.ggml.eos_token_id": u32(vocabulary.special("<|im_end|>")),
+    "tokenizer.ggml.padding_token_id": u32(vocabulary.special("<|endoftext|>")),
     "tokenizer.ggml.add_bos_token": { type: "bool", value: false },
   };
   if (template !== null) metadata["tokenizer.chat_template"] = text(template);
@@ -116,7 +116,7 @@ export function tinyModel(options: TinyModelOptions = {}): Uint8Array {
     values: new Float32Array(length).fill(value),
   });
   const tensors: Tensor[] = says
-    ? script(vocabulary, says, options.then ?? "end")
+    ? script(vocabulary, says, options.afterwards ?? "end")
     : [matrix("token_embd.weight", EMBEDDING, tokens.length)];
   tensors.push(vector("output_norm.weight", EMBEDDING, 1));
   const kv = (EMBEDDING / HEADS) * KV_HEADS;
@@ -163,7 +163,7 @@ function makeVocabulary(says: readonly string[]): Vocabulary {
   const encode = (value: string): string => [...new TextEncoder().encode(value)].map((byte) => bytes[byte]).join("");
   const tokens = [...bytes];
   const merges: string[] = [];
-  const letters = [" ", ..."etaoinshr"].map(encode);
+  const letters = " etaoinshr".split("").map(encode);
   for (const a of letters)
     for (const b of letters) {
       tokens.push(a + b);

@@ -13,7 +13,7 @@ export function protocolStreams(): ServerIo {
     input: Bun.stdin.stream(),
     pid: process.pid,
     write(line) {
-      protocol.write(line);
+      void protocol.write(line);
       void Promise.resolve(protocol.flush()).catch(() => undefined);
     },
   };

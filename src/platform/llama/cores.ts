@@ -21,7 +21,10 @@ export function threadsFromEnv(env: Readonly<Record<string, string | undefined>>
 function affinity(): number {
   const mask = /^Cpus_allowed:\s*([0-9a-f,]+)$/m.exec(read("/proc/self/status"))?.[1];
   if (mask === undefined) return Infinity;
-  const bits = [...mask.replaceAll(",", "")].reduce((sum, digit) => sum + (BITS[Number.parseInt(digit, 16)] ?? 0), 0);
+  const bits = mask
+    .replaceAll(",", "")
+    .split("")
+    .reduce((sum, digit) => sum + (BITS[Number.parseInt(digit, 16)] ?? 0), 0);
   return bits > 0 ? bits : Infinity;
 }
 

@@ -109,6 +109,7 @@ function nativeParts(context: LlamaContext): NativeParts | null {
   }
 }
 
+// oxlint-disable-next-line no-unnecessary-type-parameters -- the one place where internals get a type; `nativeParts` checks what it can
 function property<T>(owner: unknown, name: string): T | undefined {
   if (typeof owner !== "object" || owner === null) return undefined;
   return (owner as Readonly<Record<string, unknown>>)[name] as T | undefined;
