@@ -122,7 +122,7 @@ function check(command: Command, path: readonly string[], parsed: Parsed, values
   const strays = parsed._.slice(path.length - 1).map(valueOf);
   for (const [name, spec] of Object.entries(command.positionals)) {
     const value = spec.rest ? strays.splice(0) : strays.shift();
-    if (spec.required && (value === undefined || value.length === 0))
+    if (spec.required && (value === undefined || (typeof value !== "string" && value.length === 0)))
       return err(`"${path.join(" ")}" needs ${name.toUpperCase()} (${spec.describe}). ${help}`);
     if (spec.choices && typeof value === "string" && !spec.choices.includes(value))
       return err(notAChoice(name.toUpperCase(), value, spec.choices));

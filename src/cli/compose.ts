@@ -56,7 +56,7 @@ export async function withSession(
   const start = startOf(request, heart.current, ephemeral);
   if (!start.ok) return say(start.error, io);
 
-  const library = withTemplate(await libraryOf(layout), request.template);
+  const library = withTemplate(libraryOf(layout), request.template);
   await using engine = createEngineHost({ spawn: () => spawnEngine(), timers: systemTimers });
   const { clock, random } = heartDeps();
   const deps: SessionDeps = {

@@ -60,7 +60,7 @@ async function* examine(layout: StickLayout, io: CommandIo): AsyncGenerator<Find
   yield* checkGpu(gpuFacts(layout.packs, dependencies["node-llama-cpp"]), layout);
   yield checkNative(nativeTrial());
   const { libraryOf } = await import("./library.ts");
-  yield* checkModels(await (await libraryOf(layout)).list());
+  yield* checkModels(await libraryOf(layout).list());
 }
 
 function settingsFinding(layout: StickLayout, io: CommandIo): Finding {

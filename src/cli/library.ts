@@ -6,13 +6,12 @@ import { createModelLibrary } from "../models/library.ts";
 import type { ModelLibrary } from "../models/port.ts";
 import { probeHost } from "../platform/host-probe.ts";
 import { modelFiles } from "../platform/model-files.ts";
+import { GPU_PACKS } from "../platform/native/gpu-pack.ts";
 
-/** The models of this stick, on the real machine. */
-export async function libraryOf(layout: StickLayout): Promise<ModelLibrary> {
-  return createModelLibrary({
-    layout,
-    files: modelFiles,
-    catalogue: catalogue(),
-    host: () => probeHost({ gpuPack: existsSync(layout.packs) }),
-  });
+/** The models of this stick, on this host. */
+export function libraryOf(layout: StickLayout): ModelLibrary {
+  return createModelLibrary({ layout, files: modelFiles, catalogue: catalogue(), host: () => probeHost({ gpuPack: hasGpuPack(layout) }) });
 }
+
+/** Whether a pack is sound is the engine's business; for planning it is enough that there is one. */
+const hasGpuPack = (layout: StickLayout): boolean => GPU_PACKS.some((name) => existsSync(join(layout.packs, name, "manifest.json")));

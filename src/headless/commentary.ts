@@ -1,22 +1,29 @@
 import type { ModelState, SessionEvent, StoreState } from "../session/event.ts";
-import type { HeadlessIo } from "./ports.ts";
+import type { HeadlessIo, Timers } from "./ports.ts";
+import { LoadThrottle } from "./throttle.ts";
 import { forTerminal } from "./terminal-text.ts";
 
 export interface CommentarySetup {
   readonly io: HeadlessIo;
   readonly verbose: boolean;
   readonly workspace: string;
+  readonly timers: Timers;
 }
+
+/** Milliseconds between two states of the loading line. */
+const REDRAW = 100;
 
 /** What goes to stderr beside an answer: notices always, a loading line on a terminal, the facts with `--verbose`. */
 export class Commentary {
   readonly #setup: CommentarySetup;
+  readonly #throttle: LoadThrottle;
   #loading = false;
   #described = "";
   #warned: string | null = null;
 
   constructor(setup: CommentarySetup) {
     this.#setup = setup;
+    this.#throttle = new LoadThrottle(setup.timers, REDRAW);
     if (setup.verbose) this.say(`workspace ${setup.workspace}`);
   }
 
@@ -84,7 +91,7 @@ export class Commentary {
   #model(state: ModelState): void {
     const { io, verbose } = this.#setup;
     if (state.kind === "loading") {
-      if (!io.stderrIsTerminal) return;
+      if (!io.stderrIsTerminal || !this.#throttle.passes(state)) return;
       this.#loading = true;
       io.err(`\r\u001b[K${forTerminal(loadingLine(state))}`);
       return;

@@ -2,6 +2,7 @@ import type { SessionEvent } from "../session/event.ts";
 import type { Answer } from "./ask.ts";
 import type { HeadlessIo, Output, Thinking, Timers } from "./ports.ts";
 import { type Explain, resultObject } from "./result-object.ts";
+import { LoadThrottle } from "./throttle.ts";
 import { forTerminal } from "./terminal-text.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -19,6 +20,7 @@ export interface PrinterSetup {
 }
 
 const HEARTBEAT = 10_000;
+const LOADING_EVERY = 1000;
 
 export function printerFor(output: Output, setup: PrinterSetup): Printer {
   switch (output) {
@@ -69,10 +71,12 @@ function jsonPrinter({ io, explain }: PrinterSetup): Printer {
 /** One event a line; the last line is the object that `json` prints, as `{"type":"result",…}`. */
 function streamPrinter({ io, timers, explain }: PrinterSetup): Printer {
   const started = timers.monotonic();
+  const throttle = new LoadThrottle(timers, LOADING_EVERY);
   const put = (line: Record<string, unknown>) => io.out(`${JSON.stringify(line)}\n`);
   const stop = timers.every(HEARTBEAT, () => put({ type: "heartbeat", elapsedMs: Math.round(timers.monotonic() - started) }));
   return {
     onEvent(event) {
+      if (event.type === "model" && !throttle.passes(event.state)) return;
       const line = streamLine(event);
       if (line) put(line);
     },
@@ -89,10 +93,10 @@ function streamLine(event: SessionEvent): Record<string, unknown> | null {
     case "session-named":
       return event.session.ephemeral ? null : { type: "session", session: event.session.id };
     case "model": {
-      const { state, tier } = event;
+      const { state } = event;
       if (state.kind === "loading")
-        return { type: "loading", tier, model: state.name, phase: state.phase, fraction: state.fraction, secondsLeft: state.secondsLeft };
-      return state.kind === "ready" ? { type: "ready", tier, model: state.name, contextSize: state.contextSize } : null;
+        return { type: "loading", model: state.name, phase: state.phase, fraction: state.fraction, secondsLeft: state.secondsLeft };
+      return state.kind === "ready" ? { type: "ready", model: state.name, contextSize: state.contextSize } : null;
     }
     case "turn-started":
       return { type: "start", model: event.model, tier: event.tier, reason: event.reason };

@@ -1,8 +1,9 @@
 /** What `doctor` asks of the host. Every probe answers, whatever the host lacks; none changes anything but a folder of libraries that is removed again. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { availableParallelism, cpus, freemem, release, totalmem } from "node:os";
+import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { cleanEnv } from "./child-env.ts";
+import { probeHost } from "./host-probe.ts";
 import { GPU_PACKS, type GpuPackError, type GpuPackName, verifyGpuPack } from "./native/gpu-pack.ts";
 import { type NativeError, unpackNative } from "./native/unpack.ts";
 
@@ -21,24 +22,16 @@ export interface HostFacts {
 
 export function hostFacts(): HostFacts {
   const pretty = /^PRETTY_NAME="?([^"\n]*)"?$/mu.exec(read("/etc/os-release") ?? "")?.[1];
-  const limit = Number(read("/sys/fs/cgroup/memory.max") ?? Number.NaN);
-  const used = Number(read("/sys/fs/cgroup/memory.current") ?? Number.NaN);
-  const limited = Number.isFinite(limit) && limit < totalmem();
+  const { cores, totalMemory, availableMemory } = probeHost({ gpuPack: false });
   return {
     system: pretty ?? process.platform,
     kernel: release(),
     processor: cpus()[0]?.model.trim() ?? process.arch,
-    cores: availableParallelism(),
-    memory: limited ? limit : totalmem(),
-    memoryFree: limited && Number.isFinite(used) ? Math.min(limit - used, available()) : available(),
+    cores,
+    memory: totalMemory,
+    memoryFree: availableMemory,
     inside: inside(),
   };
-}
-
-/** What can be had without swapping: page cache counts as free. */
-function available(): number {
-  const kilobytes = /^MemAvailable:\s+(\d+) kB$/mu.exec(read("/proc/meminfo") ?? "")?.[1];
-  return kilobytes === undefined ? freemem() : Number(kilobytes) * 1024;
 }
 
 function inside(): HostFacts["inside"] {

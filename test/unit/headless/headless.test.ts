@@ -206,14 +206,17 @@ describe("stream-json", () => {
       tier: "quick",
       state: { kind: "loading", name: "scripted", phase: "reading", fraction: 0.5, bytesPerSecond: 1e6, secondsLeft: 3 },
     } as const;
-    const { stdout } = await once({ reasoning: "Hmm.", text: ["Par", "is."], before: [loading] }, { output: "stream-json" });
+    const { stdout } = await once(
+      { reasoning: "Hmm.", text: ["Par", "is."], before: [loading, { ...loading, tier: "task" }] },
+      { output: "stream-json" },
+    );
     const lines = stdout
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     expect(lines.slice(0, -1)).toEqual([
       { type: "start", model: "scripted", tier: "quick", reason: "a short question" },
-      { type: "loading", tier: "quick", model: "scripted", phase: "reading", fraction: 0.5, secondsLeft: 3 },
+      { type: "loading", model: "scripted", phase: "reading", fraction: 0.5, secondsLeft: 3 },
       { type: "prompt", tokens: 12, cached: 4 },
       { type: "reasoning", text: "Hmm." },
       { type: "text", text: "Par" },
