@@ -173,7 +173,7 @@ describe("batch", () => {
     });
     const reader = child.stdout.getReader();
     for (let turn = 1; turn <= 3; turn++) {
-      child.stdin.write(`{"id": ${turn}, "prompt": "Hi"}\n`);
+      void child.stdin.write(`{"id": ${turn}, "prompt": "Hi"}\n`);
       await child.stdin.flush();
       let text = "";
       while (!text.endsWith("\n")) text += new TextDecoder().decode((await reader.read()).value);

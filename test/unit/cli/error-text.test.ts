@@ -108,7 +108,7 @@ function check({ text, code }: Explained, error: object, wanted: ExitCode): void
 
 function checkAll<E extends { readonly kind: string }>(name: string, all: Each<E>, explain: (error: E) => Explained): void {
   describe(name, () => {
-    for (const [kind, entry] of Object.entries(all) as [string, readonly [E, ExitCode]][]) {
+    for (const [kind, entry] of Object.entries<readonly [E, ExitCode]>(all)) {
       const { kind: _, ...facts } = entry[0];
       test(kind, () => check(explain(entry[0]), kind === "failed" ? {} : facts, entry[1]));
     }
