@@ -1,37 +1,60 @@
 import { basename, isAbsolute, join } from "node:path";
 import type { HostFacts } from "../config/host.ts";
-import type { StickLayout } from "../config/layout.ts";
 import type { ThreadPlan } from "../engine/port.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { nearest } from "../lib/nearest.ts";
 import type { Catalogue, CatalogueModel } from "./catalogue.ts";
-import { examine, type Found, type Installed, takeInventory } from "./inventory.ts";
+import type { LibraryDeps, ShopDeps } from "./deps.ts";
+import type { HostFind } from "./host-finds.ts";
+import { hostFinds, importFile, type ImportOptions } from "./import.ts";
+import { examine, type Found, type Installed, partPaths, takeInventory } from "./inventory.ts";
 import { candidateOf, measuredSpeed, placeBest, placeNamed, tierOf } from "./placement.ts";
 import { fittingContext, LEAST_CONTEXT, memoryNeed, usableMemory } from "./plan.ts";
-import type { ListedModel, ModelError, ModelLibrary, Placement, PlacementWish } from "./port.ts";
-import type { ModelFiles } from "./ports.ts";
-import { emptyRecord, formatRecord, type ModelRecord, recordPath, withHost } from "./record.ts";
+import { type PlanTable, planTable } from "./plan-table.ts";
+import type { InstalledModel, ListedModel, ModelError, ModelLibrary, Placement, PlacementWish, PullProgress } from "./port.ts";
+import { pull } from "./pull.ts";
+import { chunksPath, emptyRecord, formatRecord, MAX_RECORD, type ModelRecord, parseRecord, recordPath, withHost } from "./record.ts";
 import { shapeOfCatalogue, shapeOfFacts } from "./shape.ts";
+import { partPath } from "./transfer.ts";
+import { verify, type Verifiable, type VerifyReport } from "./verify.ts";
 
-export interface LibraryDeps {
-  readonly layout: StickLayout;
-  readonly files: ModelFiles;
-  readonly catalogue: Catalogue;
-  /** Asked anew each time: memory comes and goes. */
-  readonly host: () => HostFacts;
+/** The library with what only `noctem models` does. */
+export interface ModelShop extends ModelLibrary {
+  importModel(
+    path: string,
+    options: ImportOptions,
+    onProgress: (progress: PullProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Result<InstalledModel, ModelError>>;
+  /** Models of other programs on this computer. */
+  finds(): Promise<readonly HostFind[]>;
+  /** `null`: all models that are here. */
+  verify(
+    name: string | null,
+    repair: boolean,
+    onProgress: (progress: PullProgress) => void,
+    signal: AbortSignal,
+  ): Promise<Result<readonly VerifyReport[], ModelError>>;
+  /** Paths that were removed. A linked model is only forgotten. */
+  remove(name: string): Promise<Result<readonly string[], ModelError>>;
+  plan(contexts: readonly number[], only: string | null): Promise<Result<PlanTable, ModelError>>;
+  /** The model that the automatic choice would like to have on this computer, if it is not here. */
+  recommended(): CatalogueModel | null;
 }
 
-export function createModelLibrary(deps: LibraryDeps): ModelLibrary {
+export function createModelLibrary(deps: ShopDeps): ModelShop {
   return {
     place: (wish) => place(deps, wish),
     list: () => list(deps),
-    async pull(name) {
-      return err({ kind: "download-failed", name, attempts: [] });
-    },
-    async importFile(path) {
-      return err({ kind: "missing-file", path });
-    },
+    pull: (name, onProgress, signal) => pullNamed(deps, name, onProgress, signal),
+    importFile: (path, onProgress, signal) => importFile(path, { link: false, template: null }, deps, onProgress, signal),
+    importModel: (path, options, onProgress, signal) => importFile(path, options, deps, onProgress, signal),
     recordThreads: (path, threads) => recordThreads(deps, path, threads),
+    finds: () => hostFinds(deps),
+    verify: (name, repair, onProgress, signal) => verifyNamed(deps, name, repair, onProgress, signal),
+    remove: (name) => remove(deps, name),
+    plan: (contexts, only) => plan(deps, contexts, only),
+    recommended: () => recommended(deps.catalogue, deps.host()),
   };
 }
 
@@ -64,7 +87,7 @@ function noModelHint(catalogue: Catalogue, host: HostFacts): string {
 }
 
 /** The primary model where it fits, else the router, else the starter. */
-export function recommended(catalogue: Catalogue, host: HostFacts): CatalogueModel | null {
+function recommended(catalogue: Catalogue, host: HostFacts): CatalogueModel | null {
   const available = usableMemory(host);
   const fits = (model: CatalogueModel | undefined): model is CatalogueModel =>
     model !== undefined && fittingContext(shapeOfCatalogue(model), available, "ram") !== null;
@@ -76,10 +99,10 @@ export function recommended(catalogue: Catalogue, host: HostFacts): CatalogueMod
 }
 
 /** A name, an alias, the name of a file in the models folder with or without its ending, or an absolute path. */
-export async function findModel(deps: LibraryDeps, host: HostFacts, wanted: string): Promise<Result<Installed, ModelError>> {
+async function matching(deps: LibraryDeps, host: HostFacts, wanted: string): Promise<Result<Found, ModelError>> {
   if (isAbsolute(wanted)) {
     const found = await examine(wanted, { ...deps, fingerprint: host.fingerprint });
-    return found === null ? err({ kind: "missing-file", path: wanted }) : usable(found);
+    return found === null ? err({ kind: "missing-file", path: wanted }) : ok(found);
   }
   const found = await inventory(deps, host);
   const entry = deps.catalogue.find(wanted);
@@ -87,7 +110,7 @@ export async function findModel(deps: LibraryDeps, host: HostFacts, wanted: stri
   const match =
     found.find(({ model }) => model.name.toLowerCase() === typed || (entry !== null && model.entry === entry)) ??
     found.find(({ model }) => [typed, `${typed}.gguf`].includes(basename(model.path).toLowerCase()));
-  if (match) return usable(match);
+  if (match) return ok(match);
   if (entry) return err({ kind: "not-installed", name: entry.name });
   const close = nearest(
     wanted,
@@ -100,10 +123,15 @@ export async function findModel(deps: LibraryDeps, host: HostFacts, wanted: stri
   });
 }
 
+async function findModel(deps: LibraryDeps, host: HostFacts, wanted: string): Promise<Result<Installed, ModelError>> {
+  const found = await matching(deps, host, wanted);
+  return found.ok ? usable(found.value) : found;
+}
+
 const usable = (found: Found): Result<Installed, ModelError> =>
   found.state === "ready" ? ok(found.model) : err({ kind: "broken-file", path: found.model.path, detail: found.model.detail });
 
-export const inventory = (deps: LibraryDeps, host: HostFacts): Promise<readonly Found[]> =>
+const inventory = (deps: LibraryDeps, host: HostFacts): Promise<readonly Found[]> =>
   takeInventory(deps.layout.models, { ...deps, fingerprint: host.fingerprint });
 
 async function ownTemplate(deps: LibraryDeps, model: Installed): Promise<string | null> {
@@ -111,7 +139,7 @@ async function ownTemplate(deps: LibraryDeps, model: Installed): Promise<string 
   return name === null ? null : await deps.files.readText(join(deps.layout.models, name), MAX_TEMPLATE);
 }
 
-async function list(deps: LibraryDeps): Promise<readonly ListedModel[]> {
+async function list(deps: ShopDeps): Promise<readonly ListedModel[]> {
   const host = deps.host();
   const available = usableMemory(host);
   const found = await inventory(deps, host);
@@ -122,8 +150,20 @@ async function list(deps: LibraryDeps): Promise<readonly ListedModel[]> {
     .filter((model) => !present.has(model))
     .map((model) => listedOffer(model, available, model === best));
   const bySize = (a: ListedModel, b: ListedModel): number => ORDER[a.state] - ORDER[b.state] || b.size - a.size;
-  return [...here, ...offered].sort(bySize);
+  const finds = (await hostFinds(deps)).filter(
+    (find) => !found.some(({ model }) => (find.entry !== null && model.entry === find.entry) || model.path === find.path),
+  );
+  return [...here, ...finds.map(listedFind), ...offered].sort(bySize);
 }
+
+const listedFind = (find: HostFind): ListedModel => ({
+  name: find.name,
+  state: "found-on-host",
+  size: find.size,
+  tier: find.entry?.tier ?? (find.size < 1.6e9 ? "quick" : "task"),
+  verdict: `${find.origin} has it`,
+  path: find.path,
+});
 
 const ORDER = { ready: 0, broken: 1, "found-on-host": 2, downloadable: 3 } as const;
 
@@ -205,4 +245,107 @@ async function modelAt(deps: LibraryDeps, fingerprint: string, path: string): Pr
   const all = inside ? [await examine(path, { ...deps, fingerprint })] : await takeInventory(deps.layout.models, { ...deps, fingerprint });
   for (const found of all) if (found?.state === "ready" && found.model.path === path) return found.model;
   return null;
+}
+
+async function pullNamed(
+  deps: ShopDeps,
+  name: string,
+  onProgress: (progress: PullProgress) => void,
+  signal: AbortSignal,
+): Promise<Result<InstalledModel, ModelError>> {
+  const entry = deps.catalogue.find(name) ?? deps.catalogue.ofFile(name);
+  if (entry === null) return err({ kind: "unknown-model", name, near: deps.catalogue.near(name) });
+  const here = (await inventory(deps, deps.host())).find(({ model }) => model.entry === entry);
+  if (here?.state === "ready") {
+    const { model } = here;
+    const sha256 = model.record?.files.map((file) => file.sha256 ?? "").join(",") ?? "";
+    return ok({
+      name: model.name,
+      path: model.path,
+      size: model.size,
+      sha256,
+      notes: ['It is here already; "noctem models verify" checks it.'],
+    });
+  }
+  return await pull(entry, deps, onProgress, signal);
+}
+
+async function verifyNamed(
+  deps: ShopDeps,
+  name: string | null,
+  repair: boolean,
+  onProgress: (progress: PullProgress) => void,
+  signal: AbortSignal,
+): Promise<Result<readonly VerifyReport[], ModelError>> {
+  const wanted = await foundModels(deps, name);
+  if (!wanted.ok) return wanted;
+  const reports: VerifyReport[] = [];
+  for (const found of wanted.value) {
+    const report = await verify(await verifiable(found, deps), repair, deps, onProgress, signal);
+    if (!report.ok) return report;
+    reports.push(report.value);
+  }
+  return ok(reports);
+}
+
+/** A file with a broken header is verified all the same: its chunk list tells where it is broken. */
+async function verifiable(found: Found, deps: ShopDeps): Promise<Verifiable> {
+  if (found.state === "ready") return found.model;
+  const { name, path, entry } = found.model;
+  const files: { path: string; size: number }[] = [];
+  for (const part of partPaths(path)) {
+    const facts = await deps.files.stat(part);
+    if (facts) files.push({ path: part, size: facts.size });
+  }
+  return { name, path, entry, files, record: parseRecord(await deps.files.readText(recordPath(path), MAX_RECORD)) };
+}
+
+/** All, or the one of this name; broken ones too. */
+async function foundModels(deps: ShopDeps, name: string | null): Promise<Result<readonly Found[], ModelError>> {
+  const host = deps.host();
+  if (name === null) return ok(await inventory(deps, host));
+  const found = await matching(deps, host, name);
+  return found.ok ? ok([found.value]) : found;
+}
+
+async function remove(deps: ShopDeps, name: string): Promise<Result<readonly string[], ModelError>> {
+  const wanted = await matching(deps, deps.host(), name);
+  if (!wanted.ok) return wanted;
+  const { model } = wanted.value;
+  const own = model.path.startsWith(`${deps.layout.models}/`);
+  const linked = wanted.value.state === "ready" && wanted.value.model.linked;
+  if (!own && !linked) return err({ kind: "io", path: model.path, detail: "it does not lie on the stick, so it is not ours to remove" });
+  const first =
+    linked && wanted.value.state === "ready" ? join(deps.layout.models, wanted.value.model.record?.files[0]?.name ?? "") : model.path;
+  const paths = (linked ? [first] : partPaths(first)).flatMap((path) => [
+    ...(linked ? [] : [path]),
+    chunksPath(path),
+    recordPath(path),
+    `${path}.jinja`,
+    partPath(path),
+    `${partPath(path)}.json`,
+  ]);
+  const removed: string[] = [];
+  for (const path of paths) {
+    if ((await deps.files.stat(path)) === null) continue;
+    if (!(await deps.files.remove(path)))
+      return err(
+        (await deps.files.room(path))?.readOnly ? { kind: "read-only", path } : { kind: "io", path, detail: "it cannot be removed" },
+      );
+    removed.push(path);
+  }
+  return ok(removed);
+}
+
+async function plan(deps: ShopDeps, contexts: readonly number[], only: string | null): Promise<Result<PlanTable, ModelError>> {
+  const host = deps.host();
+  const found = await inventory(deps, host);
+  let name: string | null = null;
+  if (only !== null) {
+    const entry = deps.catalogue.find(only);
+    const here = await matching(deps, host, only);
+    if (entry === null && !here.ok) return here;
+    name = here.ok ? here.value.model.name : (entry?.name ?? null);
+  }
+  return ok(planTable(host, found, deps.catalogue, contexts, name));
 }

@@ -61,8 +61,8 @@ const FileSchema = v.strictObject({
   name: v.pipe(v.string(), v.maxLength(255), v.regex(/^[^/\0]+$/u)),
   size: Count,
   sha256: v.nullable(Hex),
-  /** State of the file when it was last hashed; while it and the sampled content stay, the hash holds. */
-  seen: v.nullable(v.strictObject({ mtimeMs: v.number(), inode: v.number(), samples: Hex })),
+  /** The file when it was last hashed. No inode: FAT and exFAT number them anew at every mount. */
+  seen: v.nullable(v.strictObject({ mtimeMs: v.number(), samples: Hex })),
 });
 
 const RecordSchema = v.strictObject({
@@ -145,8 +145,11 @@ export function withHost(record: ModelRecord, host: string, { threads, readBytes
 /** Header facts that still hold: the file is as long and as old as when they were read. */
 export function factsFor(record: ModelRecord | null, file: FileFacts): KnownFacts | null {
   const facts = record?.facts;
-  return facts && facts.size === file.size && facts.mtimeMs === file.mtimeMs ? facts.header : null;
+  return facts && facts.size === file.size && sameTime(facts.mtimeMs, file.mtimeMs) ? facts.header : null;
 }
+
+/** FAT keeps every other second; before the first remount the kernel remembers more. */
+export const sameTime = (a: number, b: number): boolean => Math.abs(a - b) <= 2000;
 
 export const recordPath = (modelPath: string): string => `${modelPath}.json`;
 export const chunksPath = (modelPath: string): string => `${modelPath}.chunks`;

@@ -1,13 +1,15 @@
 /** The disk under `src/models`: positional reads, hashing that leaves the event loop free, and writes that are on the medium before they count. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { FileFailure, FileHash, HashOptions, ModelFiles, WritableFile } from "../models/ports.ts";
 import { filesystemOf } from "./filesystem.ts";
 
 /** Bytes. Hashing one takes about 8 ms; more would be felt at the keyboard, less costs speed. */
 const STEP = 4 << 20;
+const PAGE = 4096;
+const SAMPLES = 16;
 
 export const modelFiles: ModelFiles = {
   async stat(path) {
@@ -96,6 +98,30 @@ export const modelFiles: ModelFiles = {
       return writable;
     }),
 
+  patch: (path, offset, bytes) =>
+    guarded(async () => {
+      await using file = await open(path, "r+");
+      for (let done = 0; done < bytes.length;) done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+      await file.sync();
+    }),
+
+  async sample(path) {
+    const sampled = await guarded(async () => {
+      await using file = await open(path, "r");
+      const { size } = await file.stat();
+      const hasher = new Bun.CryptoHasher("sha256").update(String(size));
+      const page = new Uint8Array(PAGE);
+      for (let index = 0; index < SAMPLES; index++) {
+        const { bytesRead } = await file.read(page, 0, PAGE, Math.floor((Math.max(0, size - PAGE) * index) / (SAMPLES - 1)));
+        hasher.update(page.subarray(0, bytesRead));
+      }
+      return hasher.digest("hex");
+    });
+    return sampled.ok ? sampled.value : null;
+  },
+
+  digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+
   rename: (from, to) =>
     guarded(async () => {
       await rename(from, to);
@@ -109,6 +135,10 @@ export const modelFiles: ModelFiles = {
     } catch (error) {
       return codeOf(error) === "ENOENT";
     }
+  },
+
+  async removeFolder(path) {
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
   },
 
   async room(path) {
@@ -206,4 +236,28 @@ async function syncFolder(path: string): Promise<void> {
   } catch {
     // Some file systems cannot; the rename itself was atomic all the same.
   }
+}
+
+/** Milliseconds after which a work folder belongs to a run that is dead. */
+const STALE = 3_600_000;
+
+/** A fresh folder for what is unpacked on its way into `models`; what killed runs left goes first. The error is one clause. */
+export async function makeWorkFolder(models: string): Promise<Result<string, string>> {
+  const made = await guarded(async () => {
+    await mkdir(models, { recursive: true });
+    for (const name of (await readdir(models)).filter((entry) => entry.startsWith(".fetch-"))) {
+      const { mtimeMs } = await stat(join(models, name));
+      if (Date.now() - mtimeMs > STALE) await rm(join(models, name), { recursive: true, force: true });
+    }
+    return await mkdtemp(join(models, ".fetch-"));
+  });
+  return made.ok
+    ? made
+    : err(
+        made.error.kind === "io"
+          ? made.error.detail
+          : made.error.kind === "full"
+            ? "there is no room"
+            : "the folder of models cannot be written",
+      );
 }
