@@ -1,50 +1,61 @@
 /**
  * Keeps the thread count right while a model works. ggml's threads wait for each other by spinning, so one thread that another program pushed off its core
- * stalls all of them: 64 tokens that take 0.5 s alone took 12 s with two neighbours. When steps get slow the governor tries fewer threads and keeps what is
- * faster; later it tries more again.
+ * stalls all of them: 64 tokens that take 0.5 s alone took 12 s with two neighbours.
  *
- * It compares counts with each other and never with a fixed speed: steps also get slower as the context fills, and fewer threads would not help there.
+ * It compares counts with each other, by trying them, and never with a fixed speed: steps also get slower as the context fills, and fewer threads would not
+ * help there. A count is on trial against fewer when work begins after a pause (the machine may be another one by now) and when steps get slow; more are
+ * tried again later, and more rarely the more often that was in vain.
  */
 export interface GovernorOptions {
   /** Most threads; the plan's count. */
   readonly max: number;
-  /** Steps whose median is one measurement. */
+  /** Steps whose median is one measurement in normal work. */
   readonly window: number;
-  /** Milliseconds until the first try of more threads; each vain try doubles it. */
+  /** Steps of each side of a trial. */
+  readonly trial: number;
+  /** Milliseconds until more threads are tried; each vain try doubles it, up to `maxRetry`. */
   readonly retry?: number;
   readonly maxRetry?: number;
 }
 
 /** Slower than the best median at the same count by this much: something is wrong. */
 const SLOW = 1.5;
-/** A single step this much slower: wrong enough to act without waiting for the window. */
+/** A single step this much slower: wrong enough to act on it alone. */
 const STALL = 8;
 /** A step shorter than this is never called a stall. Milliseconds. */
 const STALL_MS = 100;
-/** Another count must be this much faster to be kept. */
+/** Another count must be this much faster to be kept; fewer threads may even be this much slower, they leave room for others. */
 const BETTER = 1.08;
-/** The remembered best fades by this much each window, so that a growing context does not look like a slow machine forever. */
+/** A step of a trial that is slower than before by this much; two end the trial. */
+const HOPELESS = 2;
+/** The remembered best fades by this much each window, so that a growing context does not look like a busy machine forever. */
 const FADE = 1.02;
+/** Milliseconds without work after which a count has to prove itself again. */
+const PAUSE = 10_000;
 
-type Trial = { readonly from: number; readonly medianBefore: number } | null;
+interface Trial {
+  readonly from: number;
+  readonly before: number;
+  hopeless: number;
+}
 
 export class ThreadGovernor {
   readonly #options: Required<GovernorOptions>;
   #threads: number;
   #steps: number[] = [];
+  #trial: Trial | null = null;
+  /** Best median at this count; infinite until it has been measured. */
   #best = Infinity;
-  #trial: Trial = null;
-  /** Down-trials that did not help wait as well: a slow phase that fewer threads cannot cure must not cost a trial every window. */
-  #nextDown = 0;
+  /** Whether this count won against fewer threads lately. */
+  #proven = false;
   #nextUp = Infinity;
   #retry: number;
-  #downRetry: number;
+  #last = -Infinity;
 
   constructor(options: GovernorOptions) {
     this.#options = { retry: 3000, maxRetry: 60_000, ...options };
     this.#threads = options.max;
     this.#retry = this.#options.retry;
-    this.#downRetry = this.#options.retry;
   }
 
   /** Threads for the next step. */
@@ -52,59 +63,69 @@ export class ThreadGovernor {
     return this.#threads;
   }
 
-  /** Tells how long a step with `threads` took, in milliseconds (for batches: a token's share), and when it ended. */
+  /** Threads for a step that will not be observed, such as one of an odd size: what is settled, or the plan's count when that was long ago. */
+  unobserved(now: number): number {
+    return now - this.#last > PAUSE ? this.#options.max : (this.#trial?.from ?? this.#threads);
+  }
+
+  /** Tells how long the step took that just ended, in milliseconds (of a batch: a token's share), and the time. */
   observe(ms: number, now: number): void {
     if (this.#options.max === 1) return;
-    if (!this.#trial && this.#threads > 1 && ms > STALL_MS && ms > this.#best * STALL) {
-      this.#settle(1, now);
-      this.#nextUp = now + this.#retry;
-      return;
-    }
+    if (now - this.#last - ms > PAUSE) this.#distrust();
+    this.#last = now;
+    const trial = this.#trial;
+    if (trial && ms > trial.before * HOPELESS && ++trial.hopeless === 2) return this.#judge(trial, ms, now);
+    if (!trial && this.#threads > 1 && ms > STALL_MS && ms > this.#best * STALL) return this.#settle(1, Infinity, now);
     this.#steps.push(ms);
-    if (this.#steps.length < this.#options.window) return;
+    if (this.#steps.length < (trial || !this.#proven ? this.#options.trial : this.#options.window)) return;
     const median = middle(this.#steps);
     this.#steps = [];
-    if (this.#trial) this.#judge(this.#trial, median, now);
+    if (trial) this.#judge(trial, median, now);
     else this.#consider(median, now);
   }
 
   #consider(median: number, now: number): void {
     const slow = median > this.#best * SLOW;
     this.#best = Math.min(this.#best * FADE, median);
-    if (slow && this.#threads > 1 && now >= this.#nextDown) this.#try(Math.max(1, this.#threads >> 1), median);
+    if (this.#threads > 1 && (slow || !this.#proven)) this.#try(this.#threads >> 1, median);
     else if (this.#threads < this.#options.max && now >= this.#nextUp) this.#try(Math.min(this.#options.max, this.#threads * 2), median);
+    else this.#proven = true;
   }
 
-  #try(threads: number, medianBefore: number): void {
-    this.#trial = { from: this.#threads, medianBefore };
+  #try(threads: number, before: number): void {
+    this.#trial = { from: this.#threads, before, hopeless: 0 };
     this.#threads = threads;
   }
 
-  #judge({ from, medianBefore }: NonNullable<Trial>, median: number, now: number): void {
-    this.#trial = null;
-    const lower = this.#threads < from;
-    // Fewer threads win a draw: they leave room for whoever made the steps slow.
-    const keep = lower ? median <= medianBefore * BETTER : median * BETTER < medianBefore;
-    if (keep) {
-      if (lower) this.#downRetry = this.#options.retry;
-      else this.#retry = this.#options.retry;
-      this.#settle(this.#threads, now);
-      this.#best = median;
-    } else {
-      if (lower) {
-        this.#nextDown = now + this.#downRetry;
-        this.#downRetry = Math.min(this.#downRetry * 2, this.#options.maxRetry);
-      } else this.#retry = Math.min(this.#retry * 2, this.#options.maxRetry);
-      this.#settle(from, now);
-      this.#best = medianBefore;
+  #judge({ from, before }: Trial, median: number, now: number): void {
+    const down = this.#threads < from;
+    if (down) {
+      // Lost: this slowness is what the count's best is now, so it is not tried again and again.
+      return median <= before * BETTER ? this.#settle(this.#threads, median, now) : this.#settle(from, before, now, true);
     }
+    const won = median * BETTER < before;
+    this.#retry = won ? this.#options.retry : Math.min(this.#retry * 2, this.#options.maxRetry);
+    return won ? this.#settle(this.#threads, median, now, true) : this.#settle(from, before, now, true);
   }
 
-  #settle(threads: number, now: number): void {
+  /** Goes on with `threads`; unproven, it is tried against still fewer next. */
+  #settle(threads: number, best: number, now: number, proven = threads === 1): void {
+    this.#trial = null;
+    this.#steps = [];
     this.#threads = threads;
+    this.#best = best;
+    this.#proven = proven;
+    this.#nextUp = threads < this.#options.max ? now + this.#retry : Infinity;
+  }
+
+  /** After a pause nothing that was learned is sure, not even that more threads are slow. */
+  #distrust(): void {
+    this.#trial = null;
     this.#steps = [];
     this.#best = Infinity;
-    this.#nextUp = threads < this.#options.max ? now + this.#retry : Infinity;
+    this.#proven = this.#threads === 1;
+    this.#retry = this.#options.retry;
+    if (this.#nextUp !== Infinity) this.#nextUp = -Infinity;
   }
 }
 

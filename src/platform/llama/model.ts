@@ -59,8 +59,8 @@ export class LoadedLlama {
     this.#parts = parts;
     const { model, threads, template } = parts;
     this.#encoding = new TextEncoding(model);
-    this.#promptThreads = new ThreadGovernor({ max: threads.prompt, window: 2 });
-    this.#generateThreads = new ThreadGovernor({ max: threads.generate, window: 8 });
+    this.#promptThreads = new ThreadGovernor({ max: threads.prompt, window: 2, trial: 1 });
+    this.#generateThreads = new ThreadGovernor({ max: threads.generate, window: 8, trial: 3 });
     const planned = threads.measured.find((sample) => sample.threads === threads.prompt)?.promptTokensPerSecond;
     this.#promptSpeed = (planned ?? MIN_BATCH) / 1000;
     this.#tags = reasoningTags(model, parts.templateSource);
@@ -148,7 +148,7 @@ export class LoadedLlama {
         return err({ kind: "prompt-too-long", promptTokens: tokens.length, contextSize: this.contextSize });
       await this.#prepare(tokens, () => false);
       const rest = tokens.slice(decoder.held.length);
-      const distribution = await this.#parts.clock.step(decoder.distribution(rest, this.#promptThreads.threads));
+      const distribution = await this.#parts.clock.step(decoder.distribution(rest, this.#threadsFor(rest.length)));
       const likeliest = [...distribution].sort(([, a], [, b]) => b - a).slice(0, top);
       return ok(
         likeliest.flatMap(([token, probability]) =>
@@ -178,11 +178,11 @@ export class LoadedLlama {
     let promptEnd = 0;
     let last = 0;
     for (;;) {
-      const threads = input.length >= PROMPT_BATCH ? this.#promptThreads : this.#generateThreads;
       const before = clock.now();
-      const token = await clock.step(generation.next(input, threads.threads));
+      const token = await clock.step(generation.next(input, this.#threadsFor(input.length)));
       const now = clock.now();
-      threads.observe((now - before) / input.length, now);
+      // Only single tokens are alike enough to be compared.
+      if (input.length === 1) this.#generateThreads.observe(now - before, now);
       if (promptEnd === 0) {
         promptEnd = now;
         emit({ type: "prompt", tokens: prompt.length, cached, ms: Math.round(now - start) });
@@ -211,7 +211,7 @@ export class LoadedLlama {
         generateMs: round(generateMs),
         tokensPerSecond: reply.tokens > 1 && generateMs > 0 ? round((reply.tokens - 1) / (generateMs / 1000)) : 0,
       },
-      threads: { prompt: this.#promptThreads.threads, generate: this.#generateThreads.threads },
+      threads: { prompt: this.#promptThreads.unobserved(last), generate: this.#generateThreads.threads },
       repeated: reply.repeated,
       contextUsed: decoder.held.length,
     });
@@ -225,17 +225,27 @@ export class LoadedLlama {
     // The last token is always evaluated: its logits are what the first word is sampled from.
     while (common < prompt.length - 1 && common < held.length && held[common] === prompt[common]) common++;
     const cached = await decoder.keep(common);
+    let size = this.#batchSize();
     for (;;) {
       const from = decoder.held.length;
-      const size = Math.min(MAX_BATCH, Math.max(MIN_BATCH, Math.floor((this.#promptSpeed * BATCH_MS) / MIN_BATCH) * MIN_BATCH));
       if (prompt.length - from <= size || cancelled()) return cached;
-      const threads = this.#promptThreads;
       const before = clock.now();
-      await clock.step(decoder.feed(prompt.slice(from, from + size), threads.threads));
+      await clock.step(decoder.feed(prompt.slice(from, from + size), this.#promptThreads.threads));
       const now = clock.now();
-      threads.observe((now - before) / size, now);
+      this.#promptThreads.observe((now - before) / size, now);
       this.#promptSpeed = size / Math.max(1, now - before);
+      // Batches of one prompt are of one size, so that their speeds can be compared; only a much too long one is corrected.
+      if (now - before > 3 * BATCH_MS) size = this.#batchSize();
     }
+  }
+
+  #batchSize(): number {
+    return Math.min(MAX_BATCH, Math.max(MIN_BATCH, Math.floor((this.#promptSpeed * BATCH_MS) / MIN_BATCH) * MIN_BATCH));
+  }
+
+  /** The governor of prompts learns from the full batches of long ones alone; the last batch of a prompt is one of a kind. */
+  #threadsFor(tokens: number): number {
+    return tokens >= PROMPT_BATCH ? this.#promptThreads.unobserved(this.#parts.clock.now()) : this.#generateThreads.threads;
   }
 
   #render(messages: readonly ChatMessage[]): Result<readonly PromptPiece[], EngineError> {
