@@ -60,7 +60,7 @@ export async function runChat(args: ChatArguments, io: CommandIo): Promise<numbe
   if (!asked && !piped) {
     if (!io.stdoutIsTerminal) return fail(promptErrorText({ kind: "empty" }));
     const { runTui } = await import("./tui-run.ts");
-    return await runTui(request);
+    return await runTui({ ...request, plain: args.plain === true });
   }
   return await runHeadless(args, request, schema.value, workspace, io, fail);
 }

@@ -8,6 +8,11 @@ const PIPES = "In pipes and scripts";
 export const CHAT_OPTIONS = {
   prompt: { type: "string", alias: "p", value: "TEXT", group: ANSWER, describe: "Ask this; standard input, if any, is data beside it" },
   headless: { type: "boolean", group: ANSWER, describe: "Never open the chat; the prompt comes from standard input" },
+  plain: {
+    type: "boolean",
+    group: CONVERSATION,
+    describe: "Chat in lines that only grow: for screen readers and simple terminals",
+  },
   system: { type: "string", value: "TEXT", group: ANSWER, describe: "System prompt; an empty one sends none" },
   "max-tokens": {
     type: "number",

@@ -108,9 +108,9 @@ export const SETTINGS = {
     describe: "where files are read and written; unset is the current folder",
   }),
   theme: spec({
-    schema: v.pipe(words, v.maxLength(64), v.regex(/^[a-z][a-z0-9-]*$/u)),
+    schema: v.picklist(["auto", "dark", "light", "none"]),
     fallback: "auto",
-    wants: "a theme's name",
+    wants: "auto, dark, light or none",
     describe: "colours of the chat",
   }),
 } as const;

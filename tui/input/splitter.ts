@@ -47,7 +47,7 @@ export class InputSplitter {
 
   feed(read: string): InputEvent[] {
     if (!this.pending && WHEEL.test(read)) return [wheel(read)];
-    if (!this.pending && isUnbracketedPaste(read)) return [{ kind: "paste", text: normalise(read) }];
+    if (!this.pending && isUnbracketedPaste(read)) return burst(read);
     const alone = !this.pending && isOneKey(read);
     this.#buffer += read;
     const events: InputEvent[] = [];
@@ -109,6 +109,19 @@ export class InputSplitter {
 
 function isUnbracketedPaste(read: string): boolean {
   return read.length > MOST_TYPED_AT_ONCE && !read.includes("\u001b") && !read.includes(CTRL_C);
+}
+
+/**
+ * One line with Enter behind it is what programs that drive a terminal send, and what a slow link makes of quick typing: the
+ * line stays data, the Enter counts. More lines are a paste as a whole, which must not send itself.
+ */
+function burst(read: string): InputEvent[] {
+  const line = /^([^\r\n]+)\r$/u.exec(read)?.[1];
+  if (line === undefined) return [{ kind: "paste", text: normalise(read) }];
+  return [
+    { kind: "paste", text: normalise(line) },
+    { kind: "key", raw: "\r", alone: false },
+  ];
 }
 
 /** One key press sends one character or one sequence. */

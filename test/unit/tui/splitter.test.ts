@@ -24,7 +24,8 @@ describe("InputSplitter", () => {
     ["an end marker inside", ["\u001b[200~safe\u001b[201~y\r\u001b[201~"], [{ kind: "paste", text: "safey\n" }]],
     ["control characters in it", ["\u001b[200~a\u0000\u001b[2Jb\u001b[201~"], [{ kind: "paste", text: "a[2Jb" }]],
     ["Ctrl-C ends a paste without an end", ["\u001b[200~lost", "\u0003"], [{ kind: "paste", text: "lost" }]],
-    ["much at once is a paste", ["echo this was not typed\r"], [{ kind: "paste", text: "echo this was not typed\n" }]],
+    ["much at once is a paste", ["echo this was not typed\rnor this\r"], [{ kind: "paste", text: "echo this was not typed\nnor this\n" }]],
+    ["one line and Enter at once", ["echo this was not typed\r"], [{ kind: "paste", text: "echo this was not typed" }, key("\r", false)]],
     ["the wheel up", ["\u001b[A\u001b[A\u001b[A"], [{ kind: "wheel", rows: -3 }]],
     ["two arrows are keys", ["\u001b[B\u001b[B"], [key("\u001b[B", false), key("\u001b[B", false)]],
   ] as const)("%s", (_name, reads, events) => {

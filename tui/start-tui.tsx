@@ -1,0 +1,108 @@
+import { render } from "ink";
+import { App, type FrameSource } from "./app.tsx";
+import { Controller } from "./controller.ts";
+import type { TuiDeps } from "./deps.ts";
+import type { Frame } from "./frame.ts";
+
+/** Above this Ink would hold back the echo of a key; streaming is limited by `framesPerSecond` instead. */
+const MAX_FPS = 125;
+
+/**
+ * The chat on the whole screen, until the person leaves or `signal` fires. Returns the exit code. Whatever happens in it, the
+ * terminal is its owner's again afterwards: `deps.terminal` puts it back when it is closed.
+ */
+export async function startTui(deps: TuiDeps): Promise<number> {
+  const { terminal } = deps;
+  const left = Promise.withResolvers<number>();
+  const screen = new Screen((width, height) => controller.frame(width, height), deps);
+  using controller = new Controller(
+    deps,
+    (urgent) => (urgent ? screen.draw() : screen.drawSoon()),
+    (code) => left.resolve(code),
+  );
+  const leave = () => left.resolve(0);
+  deps.signal.addEventListener("abort", leave, { once: true });
+  if (deps.signal.aborted) leave();
+
+  const app = () => <App source={screen} columns={terminal.size.columns} />;
+  screen.draw();
+  const ink = render(app(), {
+    stdout: terminal.output,
+    stdin: terminal.deadInput,
+    exitOnCtrlC: false,
+    patchConsole: false,
+    // CI in the environment must not leave a person before a blank screen.
+    interactive: true,
+    alternateScreen: true,
+    incrementalRendering: true,
+    maxFps: MAX_FPS,
+  });
+  const stops = [
+    terminal.onInput((event) => controller.handle(event)),
+    terminal.onDrain(() => screen.draw()),
+    terminal.onRedraw(() => {
+      // After a change of size Ink would compare with rows that the terminal has cut or moved since.
+      terminal.output.write("\u001b[2J\u001b[H");
+      ink.clear();
+      screen.draw();
+      ink.rerender(app());
+    }),
+  ];
+  try {
+    return await left.promise;
+  } finally {
+    for (const stop of stops) stop();
+    screen.close();
+    ink.unmount();
+    await ink.waitUntilExit();
+  }
+}
+
+/** Holds the frame that is shown. Keys are drawn at once, everything else at most `framesPerSecond` times a second. */
+class Screen implements FrameSource {
+  readonly #make: (width: number, height: number) => Frame;
+  readonly #deps: TuiDeps;
+  readonly #listeners = new Set<() => void>();
+  #frame: Frame = { rows: [""], cursor: null, transcript: { total: 0, visible: 1, top: 0 } };
+  #later: (() => void) | null = null;
+  #missed = false;
+
+  constructor(make: (width: number, height: number) => Frame, deps: TuiDeps) {
+    this.#make = make;
+    this.#deps = deps;
+  }
+
+  readonly current = (): Frame => this.#frame;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  };
+
+  draw(): void {
+    this.#later?.();
+    this.#later = null;
+    // A terminal that does not read gets no more frames; it gets the newest one when it reads again.
+    if (this.#deps.terminal.busy) {
+      this.#missed = true;
+      return;
+    }
+    this.#missed = false;
+    const { columns, rows } = this.#deps.terminal.size;
+    this.#frame = this.#make(columns, rows);
+    for (const listener of this.#listeners) listener();
+  }
+
+  drawSoon(): void {
+    if (this.#missed || this.#later) return;
+    this.#later = this.#deps.timers.after(1000 / this.#deps.framesPerSecond, () => {
+      this.#later = null;
+      this.draw();
+    });
+  }
+
+  close(): void {
+    this.#later?.();
+    this.#listeners.clear();
+  }
+}
