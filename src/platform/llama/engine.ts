@@ -26,7 +26,7 @@ import { measureThreads } from "./measure.ts";
 import { LoadedLlama } from "./model.ts";
 import { openDecoder } from "./raw.ts";
 import { modelFiles, readAhead, totalBytes } from "./read-ahead.ts";
-import { loadRuntime, type Runtime } from "./runtime.ts";
+import { loadRuntime, type Runtime, SWITCHED_OFF } from "./runtime.ts";
 import { StepClock } from "./step-clock.ts";
 
 export interface LlamaEngineOptions {
@@ -196,7 +196,11 @@ export class LlamaEngine implements LocalEngine {
     const known = this.#runtimes.get(gpu) ?? this.#clock.step(loadRuntime(gpu));
     this.#runtimes.set(gpu, known);
     try {
-      return ok(await known);
+      const runtime = await known;
+      // Looking for a GPU and finding none leaves what switching it off would: a second copy of the libraries would be a waste.
+      if (runtime.llama.gpu === false && gpu === "auto" && !this.#runtimes.has("off"))
+        this.#runtimes.set("off", Promise.resolve({ ...runtime, noGpu: SWITCHED_OFF }));
+      return ok(runtime);
     } catch (error) {
       this.#runtimes.delete(gpu);
       return err({ kind: "unavailable", detail: (error instanceof Error ? error.message : String(error)).split("\n", 1)[0] ?? "" });

@@ -1,5 +1,6 @@
 /** llama.cpp itself: loaded once for CPU and once for GPU use at most, with its log caught. */
 import { getLlama, type Llama, LlamaLogLevel } from "node-llama-cpp";
+import { type NativeError, unpackNative } from "../native/unpack.ts";
 import type { LogLine } from "./errors.ts";
 
 export interface Runtime {
@@ -14,9 +15,16 @@ export interface Runtime {
   readonly noGpu: string | null;
 }
 
+/** Why there is no GPU, when that was asked for. */
+export const SWITCHED_OFF = "the GPU is switched off";
 const MAX_LOG = 50;
 
+/** Throws when llama.cpp cannot be loaded here; the message is one line. */
 export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
+  const unpacked = unpackNative();
+  if (!unpacked.ok) throw new Error(nativeProblem(unpacked.error));
+  // Mapped code does not need its files: they are gone before the first model is loaded.
+  using _libraries = unpacked.value;
   const log: LogLine[] = [];
   const llama = await getLlama({
     gpu: gpu === "off" ? false : "auto",
@@ -40,9 +48,25 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
     llama,
     log,
     devices,
-    noGpu: llama.gpu !== false ? null : gpu === "off" ? "the GPU is switched off" : "no GPU pack beside the program that works here",
+    noGpu: llama.gpu !== false ? null : gpu === "off" ? SWITCHED_OFF : "no GPU pack beside the program that works here",
     clearLog() {
       log.length = 0;
     },
   };
+}
+
+/** One line; `doctor` asks again and tells the whole story. */
+function nativeProblem(error: NativeError): string {
+  switch (error.kind) {
+    case "damaged":
+      return `the libraries inside the program are damaged: ${error.detail}`;
+    case "unloadable":
+      return error.detail;
+    case "noexec":
+      return `no folder here lets code run (tried ${error.tried.map(({ root }) => root).join(", ")})`;
+    case "no-room":
+      return `no folder has ${Math.ceil(error.needed / 1e6)} MB free for the libraries`;
+    case "no-place":
+      return `no folder can be written (tried ${error.tried.map(({ root }) => root).join(", ")})`;
+  }
 }
