@@ -58,8 +58,8 @@ export function planText({ host, available, models, pairs }: PlanTable, auto: Ch
   ];
   const chosen =
     auto.task === null
-      ? `Chosen now: nothing. ${sentence(auto.reason)}`
-      : `Chosen now: ${auto.task === auto.quick ? auto.task : `${auto.task} for tasks, ${auto.quick} for quick chat`}. ${sentence(auto.reason)}`;
+      ? `Chosen now: nothing. ${auto.reason}`
+      : `Chosen now: ${auto.task === auto.quick ? auto.task : `${auto.task} for tasks, ${auto.quick} for quick chat`}. Why: ${auto.reason}`;
   return [
     ...head,
     "",
@@ -83,5 +83,4 @@ export function planText({ host, available, models, pairs }: PlanTable, auto: Ch
   ].join("\n");
 }
 
-const sentence = (text: string): string =>
-  text === "" ? "" : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/u.test(text) ? "" : "."}`;
+text === "" ? "" : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/u.test(text) ? "" : "."}`;

@@ -56,6 +56,7 @@ export async function pull(
   let wrong: ModelError | null = null;
   for (const { label, attempt } of ways) {
     if (signal.aborted) return err({ kind: "cancelled" });
+    onProgress({ phase: "connect", bytes: 0, total: 0, bytesPerSecond: 0, secondsLeft: null, source: label });
     const offered = await attempt(signal);
     if (!offered.ok) {
       attempts.push(`${label}: ${offered.error}`);

@@ -115,6 +115,7 @@ export async function transfer(
     if (signal.aborted) return err(CANCELLED);
   }
 
+  progress.verified(0);
   const hash = await deps.files.hash(part, { chunkBytes: CHUNK, onProgress: (bytes) => progress.verified(bytes), signal });
   if (!hash.ok) return err(stop(hash.error, part, 0, 0));
   if (expected !== null && hash.value.sha256 !== expected) {
