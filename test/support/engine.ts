@@ -2,7 +2,16 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { createEngineHost, type EngineHost, type EngineHostOptions } from "../../src/engine/host.ts";
-import type { ChatMessage, EngineError, GenerateChunk, GenerateOutcome, GenerateRequest, LoadedModel, LoadRequest, ModelEngine } from "../../src/engine/port.ts";
+import type {
+  ChatMessage,
+  EngineError,
+  GenerateChunk,
+  GenerateOutcome,
+  GenerateRequest,
+  LoadedModel,
+  LoadRequest,
+  ModelEngine,
+} from "../../src/engine/port.ts";
 import type { Result } from "../../src/lib/result.ts";
 import { spawnEngine } from "../../src/platform/process.ts";
 import { systemTimers } from "../../src/platform/timers.ts";
@@ -73,7 +82,8 @@ export async function say(
     },
     signal,
   );
-  const of = (type: GenerateChunk["type"]): string => chunks.map((chunk) => (chunk.type === type && chunk.type !== "prompt" ? chunk.text : "")).join("");
+  const of = (type: GenerateChunk["type"]): string =>
+    chunks.map((chunk) => (chunk.type === type && chunk.type !== "prompt" ? chunk.text : "")).join("");
   return { text: of("text"), reasoning: of("reasoning"), chunks, result };
 }
 
