@@ -82,5 +82,3 @@ export function planText({ host, available, models, pairs }: PlanTable, auto: Ch
     "",
   ].join("\n");
 }
-
-text === "" ? "" : `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/u.test(text) ? "" : "."}`;

@@ -52,7 +52,7 @@ function listText(models: readonly ListedModel[]): string {
 export async function pullModel({ model, json }: Json & { readonly model: string }, io: CommandIo): Promise<number> {
   const library = shop(io);
   using progress = progressLine(io, model);
-  return installed(await library.pull(model, progress.show, io.signal), json, io, () => progress.clear());
+  return installed(await library.pull(model, progress.show, io.signal), json, io, progress.clear);
 }
 
 interface ImportArguments extends Json {
@@ -65,7 +65,8 @@ export async function importModel({ file, link, template, json }: ImportArgument
   const library = shop(io);
   const finds = await library.finds();
   if (file === undefined) {
-    if (json) io.out(`${JSON.stringify({ found: finds.map(({ entry: _, ...find }) => find) })}\n`);
+    if (json)
+      io.out(`${JSON.stringify({ found: finds.map(({ origin, name, path, size, sha256 }) => ({ origin, name, path, size, sha256 })) })}\n`);
     else if (finds.length === 0)
       io.err("noctem: Neither Ollama nor LM Studio nor the Hugging Face cache has a model here. Name a GGUF file to take that in.\n");
     else
@@ -87,7 +88,7 @@ export async function importModel({ file, link, template, json }: ImportArgument
   using progress = progressLine(io, find?.name ?? file);
   const path = find?.path ?? resolve(io.cwd, file);
   const options = { link: link === true, template: source?.ok ? source.value : null };
-  return installed(await library.importModel(path, options, progress.show, io.signal), json, io, () => progress.clear());
+  return installed(await library.importModel(path, options, progress.show, io.signal), json, io, progress.clear);
 }
 
 function installed(result: Result<InstalledModel, ModelError>, json: boolean | undefined, io: CommandIo, clear: () => void): number {

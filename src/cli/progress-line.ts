@@ -7,9 +7,9 @@ import type { CommandIo } from "./command.ts";
 const LINE_EVERY = 10_000;
 
 export interface ProgressLine extends Disposable {
-  show(progress: PullProgress): void;
+  readonly show: (progress: PullProgress) => void;
   /** Before anything else is written to stderr. */
-  clear(): void;
+  readonly clear: () => void;
 }
 
 /** Progress on stderr: one line in place on a terminal, a line now and then in a log. */

@@ -52,6 +52,8 @@ export async function greet(
 function describe(error: EngineError): string {
   if ("detail" in error && error.detail !== "") return error.detail.slice(0, 300);
   switch (error.kind) {
+    case "model-missing":
+      return "its file is gone";
     case "out-of-memory":
       return `it needs ${Math.ceil(error.needed / 1e6)} MB of memory, and ${Math.floor(error.available / 1e6)} MB are free`;
     case "crashed":
@@ -60,7 +62,13 @@ function describe(error: EngineError): string {
       return `the engine gave no sign of life for ${error.seconds} s`;
     case "cancelled":
       return "cancelled";
-    default:
+    case "model-broken":
+    case "model-unsupported":
+    case "template-broken":
+    case "prompt-too-long":
+    case "schema-unsupported":
+    case "not-loaded":
+    case "unavailable":
       return `the engine refused it (${error.kind})`;
   }
 }

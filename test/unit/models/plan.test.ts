@@ -79,7 +79,7 @@ describe("the catalogue", () => {
   });
 
   test("knows files by whoever published them, whole or in parts", () => {
-    const { ofFile } = catalogue();
+    const ofFile = (file: string) => catalogue().ofFile(file);
     expect(ofFile("Qwen2.5-7B-Instruct-Q4_K_M.gguf")?.role).toBe("primary");
     expect(ofFile("qwen2.5-7b-instruct-q4_k_m-00002-of-00002.gguf")?.role).toBe("primary");
     expect(ofFile("other.gguf")).toBeNull();
