@@ -34,14 +34,13 @@ export async function build({ outfile, llama = join(ROOT, "node_modules/node-lla
       splitting: true,
       bytecode: true,
       define: { "process.env.NODE_ENV": '"production"' },
-      plugins: [stubDevtools, unwritten, embed.plugin],
+      plugins: [stubDevtools, embed.plugin],
       // Autoload is off for safety, not for speed: with it the executable runs the preload of any bunfig.toml in the folder where the person stands.
       compile: { outfile: part, autoloadDotenv: false, autoloadBunfig: false, autoloadTsconfig: false, autoloadPackageJson: false },
       throw: false,
     });
     if (!result.success) throw new Error(`The build failed:\n${result.logs.map(String).join("\n")}`);
-    if (missing.size === 0) embed.check();
-    else console.warn(`not written yet: ${[...missing].join(" ")}`);
+    embed.check();
     blankRuntimeSwitches(part);
     mkdirSync(dirname(outfile), { recursive: true });
     chmodSync(part, 0o755);
@@ -71,25 +70,6 @@ const stubDevtools: BunPlugin = {
     build.onLoad({ filter: /.*/, namespace: "no-devtools" }, () => ({
       loader: "js",
       contents: "export default { initialize() {}, connectToDevTools() {} };",
-    }));
-  },
-};
-
-/** TEMPORARY, while the first slice is being written: a module of ours that is not there yet fails when it is used, and does not hold up everybody's build. */
-const missing = new Set<string>();
-const unwritten: BunPlugin = {
-  name: "unwritten",
-  setup(build) {
-    build.onResolve({ filter: /^\.\.?\/.*\.tsx?$/ }, (args) =>
-      !args.importer.startsWith(join(ROOT, "src")) && !args.importer.startsWith(join(ROOT, "tui"))
-        ? undefined
-        : existsSync(resolve(dirname(args.importer), args.path))
-          ? undefined
-          : { path: args.path, namespace: "unwritten" },
-    );
-    build.onLoad({ filter: /.*/, namespace: "unwritten" }, (args) => ({
-      loader: missing.add(args.path) && "js",
-      contents: `module.exports = new Proxy({}, { get: () => () => { throw new Error(${JSON.stringify(`${args.path} is not written yet`)}); } });`,
     }));
   },
 };

@@ -41,7 +41,9 @@ export async function runTui(request: SessionRequest & { readonly plain: boolean
 }
 
 function wantsPlain(io: CommandIo): boolean {
-  const { columns = 80, rows = 24 } = process.stdout;
+  // Both are undefined where the terminal does not tell, whatever the types say.
+  const columns = process.stdout.columns || 80;
+  const rows = process.stdout.rows || 24;
   const dumb = io.env["TERM"] === "dumb" || io.env["TERM"] === undefined;
   return dumb || (io.env["ACCESSIBLE"] ?? "") !== "" || columns < LEAST.columns || rows < LEAST.rows;
 }

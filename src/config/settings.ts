@@ -23,7 +23,6 @@ const spec = <S extends v.GenericSchema, F extends v.InferOutput<S> | null>(
 ): SettingSpec<S> & { readonly fallback: F } => given;
 const whole = (min: number, max: number) => v.pipe(v.number(), v.integer(), v.minValue(min), v.maxValue(max));
 const within = (min: number, max: number) => v.pipe(v.number(), v.minValue(min), v.maxValue(max));
-const words = v.pipe(v.string(), v.minLength(1), v.maxLength(64 * 1024));
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(4096));
 
 export const MAX_CONTEXT = 16 * 1024 * 1024;

@@ -8,7 +8,11 @@ import { cleanEnvironment, run, type RunOptions, type Stick, stickWith, tempDir 
 const shelf = tempDir();
 const says = writeTinyModel(join(shelf.path, "says.gguf"), { says: ["Hello", " there", ", friend", "."] });
 /** Goes on until the context is full; what it repeats is too short to be taken for a loop. */
-const ticks = writeTinyModel(join(shelf.path, "ticks.gguf"), { contextLength: 131_072, says: ["tick ", "tock "], afterwards: { repeatFrom: 0 } });
+const ticks = writeTinyModel(join(shelf.path, "ticks.gguf"), {
+  contextLength: 131_072,
+  says: ["tick ", "tock "],
+  afterwards: { repeatFrom: 0 },
+});
 // A first run measures threads; these runs are all first runs.
 const env = { ...cleanEnvironment, NOCTEM_THREADS: "1" };
 const ANSWER = "Hello there, friend.";

@@ -62,7 +62,9 @@ export class ScriptedLibrary implements ModelLibrary {
     return ok({ name, path: `models/${name}.gguf`, size: 100, sha256: "00", notes: [] });
   }
 
-  importFile = this.pull;
+  importFile(...args: Parameters<ModelLibrary["pull"]>): ReturnType<ModelLibrary["pull"]> {
+    return this.pull(...args);
+  }
 
   async recordThreads(path: string): Promise<void> {
     this.recorded.push(path);

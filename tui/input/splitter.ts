@@ -140,11 +140,8 @@ function wheel(read: string): InputEvent {
   return { kind: "wheel", rows: read.endsWith("A") ? -notches : notches };
 }
 
+// oxlint-disable-next-line no-control-regex -- control characters are what this is about
+const DROPPED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu;
+
 /** Line ends become newlines; other control characters go, whatever they were meant to do. */
-function normalise(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- control characters are what this is about
-  return text
-    .replaceAll(/\r\n?/gu, "\n")
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu, "")
-    .toWellFormed();
-}
+const normalise = (text: string): string => text.replaceAll(/\r\n?/gu, "\n").replaceAll(DROPPED, "").toWellFormed();
