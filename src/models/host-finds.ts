@@ -45,7 +45,7 @@ async function inOllama({ files, catalogue, env }: FindDeps): Promise<readonly H
   const roots = [env["OLLAMA_MODELS"], inHome(env, ".ollama/models"), "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"];
   for (const root of present(roots)) {
     for (const manifest of await walk(join(root, "manifests"), 4, files)) {
-      const [tag = "", model = "", namespace = "", host = ""] = manifest.slice(root.length).split("/").reverse();
+      const [tag = "", model = "", namespace = "", host = ""] = manifest.slice(root.length).split("/").toReversed();
       const layer = modelLayer(await files.readText(manifest, MAX_MANIFEST));
       if (layer === null) continue;
       const path = join(root, "blobs", `sha256-${layer}`);

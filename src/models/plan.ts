@@ -72,7 +72,7 @@ export const LEAST_CONTEXT = 2048;
 export function fittingContext(shape: ModelShape, available: number, device: Device, wanted: number = DEFAULT_CONTEXT): number | null {
   const trained = shape.context > 0 ? shape.context : wanted;
   const most = Math.min(wanted, trained);
-  const sizes = [...CONTEXT_SIZES.filter((size) => size < most), most].reverse();
+  const sizes = [...CONTEXT_SIZES.filter((size) => size < most), most].toReversed();
   return sizes.find((size) => memoryNeed(shape, size, device).total <= available) ?? null;
 }
 

@@ -90,9 +90,28 @@ const RecordSchema = v.strictObject({
 /** Facts without the template's text, which can be long and is read by the engine anyway. */
 export type KnownFacts = Omit<GgufFacts, "template" | "split"> & { readonly hasTemplate: boolean };
 
-export function knownFacts({ template, split: _, ...rest }: GgufFacts): KnownFacts {
-  return { ...rest, hasTemplate: template !== null };
-}
+export const knownFacts = (facts: GgufFacts): KnownFacts => ({
+  version: facts.version,
+  architecture: facts.architecture,
+  type: facts.type,
+  name: facts.name,
+  parameters: facts.parameters,
+  layers: facts.layers,
+  heads: facts.heads,
+  kvHeads: facts.kvHeads,
+  kvHeadSum: facts.kvHeadSum,
+  keyLength: facts.keyLength,
+  valueLength: facts.valueLength,
+  context: facts.context,
+  embedding: facts.embedding,
+  vocabulary: facts.vocabulary,
+  quantisation: facts.quantisation,
+  hasTemplate: facts.template !== null,
+  tokenizer: facts.tokenizer,
+  tensorBytes: facts.tensorBytes,
+  embeddingBytes: facts.embeddingBytes,
+  outputBytes: facts.outputBytes,
+});
 
 /** Null for anything but a sound record of this version: a corrupt one is as good as none. */
 export function parseRecord(text: string | null): ModelRecord | null {

@@ -140,13 +140,14 @@ export const dropState = (target: string, files: ModelFiles): Promise<boolean> =
 type Step = { readonly state: State; readonly error: TransferError | { readonly kind: "passing"; readonly detail: string } | null };
 
 async function fetchSegment(
-  { source, target, size: known }: TransferRequest,
+  request: TransferRequest,
   state: State,
   part: string,
   deps: TransferDeps,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Step> {
+  const { source, target, size: known } = request;
   const opened = await source.open({ from: state.safe, length: SEGMENT, ifTag: state.streamTag }, signal);
   if (!opened.ok) return { state, error: opened.error.passing ? { kind: "passing", detail: opened.error.detail } : ofSource(opened.error) };
   using stream = opened.value;
@@ -157,6 +158,11 @@ async function fetchSegment(
   if (stream.total !== null && stream.total !== size)
     return refuse(`it says the file has ${stream.total} bytes, and ${known === null ? "before it said" : "the right one has"} ${size}`);
   let now: State = { ...state, size, streamTag: stream.tag, safe: stream.from };
+  if (state.size === 0) {
+    // Only now is it known how long the file is.
+    const roomless = await checkRoom(request, now, deps.files);
+    if (roomless) return { state, error: { kind: "stop", error: roomless } };
+  }
   const file = await deps.files.openForWrite(part, stream.from);
   if (!file.ok) return { state, error: stop(file.error, target, size, 0) };
   await using writable = file.value;
@@ -185,7 +191,7 @@ async function fetchSegment(
       return { state: now, error: { kind: "source", detail: `it sent more than the ${size} bytes that it said` } };
     const written = await writable.write(chunk.value);
     if (!written.ok) {
-      await save();
+      now = await saveOnFullDisk(part, target, now, at, deps.files);
       return { state: now, error: stop(written.error, target, size - at, (await deps.files.room(target))?.free ?? 0) };
     }
     at += chunk.value.length;
@@ -195,6 +201,20 @@ async function fetchSegment(
       if (unsaved) return { state: now, error: unsaved };
     }
   }
+}
+
+/** Bytes given back so that the note on where to go on has room. */
+const GIVE_BACK = 256 * 1024;
+
+/** The last block a full disk took stays; the few bytes behind it make room for the state, without which all of it were lost. */
+async function saveOnFullDisk(part: string, target: string, state: State, at: number, files: ModelFiles): Promise<State> {
+  const safe = Math.max(0, at - GIVE_BACK);
+  const file = await files.openForWrite(part, safe);
+  if (!file.ok) return state;
+  await using writable = file.value;
+  if (!(await writable.sync()).ok) return state;
+  const after = { ...state, safe };
+  return (await files.replaceText(statePath(target), JSON.stringify(after))).ok ? after : state;
 }
 
 /** What an earlier call left, if it is the beginning of the same content. */
@@ -228,7 +248,10 @@ async function checkRoom({ target, whole, before }: TransferRequest, state: Stat
     return { kind: "file-too-large", path: target, size: state.size, limit: room.maxFileSize, filesystem: room.filesystem };
   const rest = Math.max(state.size, (whole ?? 0) - before);
   const needed = rest - state.safe;
-  return needed > room.free ? { kind: "no-room", path: target, needed, free: room.free } : null;
+  // What lies behind the safe bytes of an earlier call is written over.
+  const left = Math.max(0, ((await files.stat(partPath(target)))?.size ?? 0) - state.safe);
+  const free = room.free + left;
+  return needed > free ? { kind: "no-room", path: target, needed, free } : null;
 }
 
 const CANCELLED: TransferError = { kind: "stop", error: { kind: "cancelled" } };

@@ -71,7 +71,7 @@ async function run(argv: readonly string[], env: Readonly<Record<string, string>
       errors
         .trim()
         .split("\n")
-        .findLast((text) => /^ERROR:/u.test(text)) ?? errors.trim().split("\n").at(-1);
+        .findLast((text) => text.startsWith("ERROR:")) ?? errors.trim().split("\n").at(-1);
     return code === 0 ? ok(undefined) : err(`pip: ${(line ?? "").replace(/^ERROR:\s*/u, "").slice(0, 200) || "failed"}`);
   } catch (error) {
     return err(error instanceof Error ? (error.message.split("\n", 1)[0] ?? "failed") : String(error));

@@ -210,3 +210,17 @@ export function droppingServer(bytes: Uint8Array, dropAt: number): ModelServer {
   };
   return { url: `http://127.0.0.1:${server.port}`, requests, [Symbol.dispose]: () => server.stop(true) };
 }
+
+/** A disk of a few megabytes, mounted for the block. Root only; tests ask `canMount`. */
+export function smallDisk(megabytes: number): TempDir {
+  const dir = tempDir("noctem-disk-");
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${megabytes}m`, "none", dir.path]);
+  if (mounted.exitCode !== 0) throw new Error("tmpfs cannot be mounted here");
+  return {
+    path: dir.path,
+    [Symbol.dispose]() {
+      Bun.spawnSync(["umount", "-l", dir.path]);
+      dir[Symbol.dispose]();
+    },
+  };
+}
