@@ -13,7 +13,18 @@ import { fittingContext, LEAST_CONTEXT, memoryNeed, usableMemory } from "./plan.
 import { type PlanTable, planTable } from "./plan-table.ts";
 import type { InstalledModel, ListedModel, ModelError, ModelLibrary, Placement, PlacementWish, PullProgress } from "./port.ts";
 import { pull } from "./pull.ts";
-import { chunksPath, emptyRecord, formatRecord, MAX_RECORD, type ModelRecord, parseRecord, recordPath, withHost } from "./record.ts";
+import {
+  chunksPath,
+  emptyRecord,
+  formatRecord,
+  MAX_RECORD,
+  type ModelRecord,
+  onHost,
+  parseRecord,
+  recordPath,
+  withHost,
+} from "./record.ts";
+import { measureReadSpeed } from "./read-speed.ts";
 import { shapeOfCatalogue, shapeOfFacts } from "./shape.ts";
 import { partPath } from "./transfer.ts";
 import { verify, type Verifiable, type VerifyReport } from "./verify.ts";
@@ -340,6 +351,7 @@ async function remove(deps: ShopDeps, name: string): Promise<Result<readonly str
 async function plan(deps: ShopDeps, contexts: readonly number[], only: string | null): Promise<Result<PlanTable, ModelError>> {
   const host = deps.host();
   const found = await inventory(deps, host);
+  const measured = await stickSpeed(deps, host, found);
   let name: string | null = null;
   if (only !== null) {
     const entry = deps.catalogue.find(only);
@@ -347,5 +359,19 @@ async function plan(deps: ShopDeps, contexts: readonly number[], only: string | 
     if (entry === null && !here.ok) return here;
     name = here.ok ? here.value.model.name : (entry?.name ?? null);
   }
-  return ok(planTable(host, found, deps.catalogue, contexts, name));
+  return ok(planTable(host, found, deps.catalogue, contexts, { only: name, readBytesPerSecond: measured }));
+}
+
+/** One stick, one speed: measured once on a computer, on the largest model there is. */
+async function stickSpeed(deps: ShopDeps, host: HostFacts, found: readonly Found[]): Promise<number | null> {
+  const models = found
+    .flatMap((entry) => (entry.state === "ready" && !entry.model.linked ? [entry.model] : []))
+    .toSorted((a, b) => b.size - a.size);
+  const known = models.flatMap((model) => onHost(model.record, host.fingerprint)?.readBytesPerSecond ?? []);
+  const [largest] = models;
+  if (known[0] !== undefined || largest === undefined) return known[0] ?? null;
+  const readBytesPerSecond = await measureReadSpeed(largest, deps);
+  if (readBytesPerSecond !== null)
+    await updateRecord(deps, host.fingerprint, largest.path, (record) => withHost(record, host.fingerprint, { readBytesPerSecond }));
+  return readBytesPerSecond;
 }

@@ -4,7 +4,6 @@ import type { Catalogue } from "./catalogue.ts";
 import type { Found } from "./inventory.ts";
 import { tierOf } from "./placement.ts";
 import { fittingContext, loadSeconds, memoryNeed, type MemoryNeed, type ModelShape, together, usableMemory } from "./plan.ts";
-import { onHost } from "./record.ts";
 import { shapeOfCatalogue, shapeOfFacts } from "./shape.ts";
 
 /** What `models plan` shows: every model that is here or could be, on this computer. Bytes and seconds. */
@@ -48,18 +47,22 @@ interface Plannable {
   readonly readBytesPerSecond: number | null;
 }
 
+export interface PlanOptions {
+  /** This model alone. */
+  readonly only: string | null;
+  /** Of the stick. */
+  readonly readBytesPerSecond: number | null;
+}
+
 export function planTable(
   host: HostFacts,
   found: readonly Found[],
   catalogue: Catalogue,
   contexts: readonly number[],
-  only: string | null,
+  { only, readBytesPerSecond }: PlanOptions,
 ): PlanTable {
   const available = usableMemory(host);
   const ready = found.flatMap((entry) => (entry.state === "ready" ? [entry.model] : []));
-  const speeds = ready.flatMap((model) => onHost(model.record, host.fingerprint)?.readBytesPerSecond ?? []);
-  // One stick, one speed: what one model was read at holds for the others.
-  const readBytesPerSecond = speeds.length > 0 ? Math.max(...speeds) : null;
   const here = ready.map((model): Plannable => ({
     name: model.name,
     tier: tierOf(model),
