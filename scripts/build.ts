@@ -26,20 +26,7 @@ export async function build({ outfile, llama = join(ROOT, "node_modules/node-lla
   const part = join(folder, basename(outfile));
   mkdirSync(folder, { recursive: true });
   try {
-    const result = await Bun.build({
-      entrypoints: [join(ROOT, "src/main.ts")],
-      target: "bun",
-      format: "esm",
-      minify: true,
-      splitting: true,
-      bytecode: true,
-      define: { "process.env.NODE_ENV": '"production"' },
-      plugins: [stubDevtools, embed.plugin],
-      // Autoload is off for safety, not for speed: with it the executable runs the preload of any bunfig.toml in the folder where the person stands.
-      compile: { outfile: part, autoloadDotenv: false, autoloadBunfig: false, autoloadTsconfig: false, autoloadPackageJson: false },
-      throw: false,
-    });
-    if (!result.success) throw new Error(`The build failed:\n${result.logs.map(String).join("\n")}`);
+    await compile(join(ROOT, "src/main.ts"), part, [embed.plugin]);
     embed.check();
     blankRuntimeSwitches(part);
     mkdirSync(dirname(outfile), { recursive: true });
@@ -48,6 +35,24 @@ export async function build({ outfile, llama = join(ROOT, "node_modules/node-lla
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** One entry to one executable, with the flags of the product. Benches compile their baselines with it too. */
+export async function compile(entry: string, outfile: string, plugins: readonly BunPlugin[] = []): Promise<void> {
+  const result = await Bun.build({
+    entrypoints: [entry],
+    target: "bun",
+    format: "esm",
+    minify: true,
+    splitting: true,
+    bytecode: true,
+    define: { "process.env.NODE_ENV": '"production"' },
+    plugins: [stubDevtools, ...plugins],
+    // Autoload is off for safety, not for speed: with it the executable runs the preload of any bunfig.toml in the folder where the person stands.
+    compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, autoloadTsconfig: false, autoloadPackageJson: false },
+    throw: false,
+  });
+  if (!result.success) throw new Error(`The build failed:\n${result.logs.map(String).join("\n")}`);
 }
 
 /** Builds unless `outfile` was made from exactly these sources. Answers whether it built. */
