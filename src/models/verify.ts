@@ -76,7 +76,8 @@ async function verifyFile(
   const catalogued = model.files.length === 1 ? (model.entry?.sha256 ?? null) : null;
   const expected = catalogued ?? list?.sha256 ?? model.record?.files[index]?.sha256 ?? null;
   if (expected === null || hash.sha256 === expected) {
-    if (list === null || list.sha256 !== hash.sha256) await deps.files.replaceText(chunksPath(path), formatChunks(hash));
+    if (isOurs(path, deps) && (list === null || list.sha256 !== hash.sha256))
+      await deps.files.replaceText(chunksPath(path), formatChunks(hash));
     return ok({ path, sha256: hash.sha256, expected, chunks: { total: hash.chunks.length, bad: 0, repaired: 0 } });
   }
   if (list === null || list.sha256 !== expected) return ok({ path, sha256: hash.sha256, expected, chunks: null });
@@ -202,8 +203,11 @@ async function readRange(source: ByteSource, from: number, length: number, signa
   return bytes;
 }
 
+/** Beside a file that lies elsewhere on the host nothing is written. */
+const isOurs = (path: string, deps: ShopDeps): boolean => path.startsWith(`${deps.layout.models}/`);
+
 async function remember(model: Verifiable, results: readonly VerifiedFile[], known: boolean, deps: ShopDeps): Promise<void> {
-  if (!model.path.startsWith(`${deps.layout.models}/`)) return;
+  if (!isOurs(model.path, deps)) return;
   const before = model.record ?? emptyRecord(model.files.map((file) => ({ name: basename(file.path), size: file.size })));
   const files: ModelRecord["files"] = [];
   for (const { path, sha256 } of results) {

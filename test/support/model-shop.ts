@@ -128,12 +128,14 @@ export interface ServerOptions {
   readonly announce?: boolean | string;
   readonly etag?: string | null;
   readonly ranges?: boolean;
+  /** Serve a range whatever `If-Range` says, as some stores do. */
+  readonly ignoreIfRange?: boolean;
 }
 
 /** Serves `bytes` under every path, as Hugging Face and the store behind it would. */
 export function modelServer(
   bytes: Uint8Array,
-  { intercept, announce = true, etag = '"v1"', ranges = true }: ServerOptions = {},
+  { intercept, announce = true, etag = '"v1"', ranges = true, ignoreIfRange = false }: ServerOptions = {},
 ): ModelServer {
   const requests: string[] = [];
   const server = Bun.serve({
@@ -153,7 +155,7 @@ export function modelServer(
       if (request.method === "HEAD") return new Response(null, { headers: { ...headers, "Content-Length": String(bytes.length) } });
       const condition = request.headers.get("if-range");
       const [, from, to] = /^bytes=(\d+)-(\d+)$/u.exec(range ?? "") ?? [];
-      if (!ranges || from === undefined || (condition !== null && condition !== etag))
+      if (!ranges || from === undefined || (condition !== null && condition !== etag && !ignoreIfRange))
         return new Response(bytes as Uint8Array<ArrayBuffer>, { headers });
       const start = Number(from);
       const end = Math.min(Number(to), bytes.length - 1);

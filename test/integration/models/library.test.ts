@@ -149,6 +149,9 @@ describe("import", () => {
     expect(readdirSync(other.path)).toEqual(["linked.gguf"]);
     using elsewhere = testShop(catalogue(), NO_NET, { host: () => ({ ...TEST_HOST, fingerprint: "1111111111111111" }) }, stick.path);
     expect(await elsewhere.shop.place(wish)).toMatchObject({ value: { task: null } });
+    expect(await stick.shop.verify("linked", false, silent, never)).toMatchObject({ value: [{ state: "sound" }] });
+    expect(await stick.shop.verify(path, false, silent, never)).toMatchObject({ ok: true });
+    expect(readdirSync(other.path)).toEqual(["linked.gguf"]);
     expect(await stick.shop.remove("linked")).toMatchObject({ ok: true });
     expect(existsSync(path)).toBe(true);
     expect(readdirSync(stick.models)).toEqual([]);
