@@ -41,6 +41,13 @@ export function modelErrorText(error: ModelError): Explained {
       );
     case "read-only":
       return said(ExitCode.NO_ROOM, `${error.path} is read-only. Remove the write protection, or copy the stick.`);
+    case "occupied":
+      return said(
+        ExitCode.USAGE,
+        `Another model is at ${error.path} and was left as it is. Remove it with "noctem models remove", or give the new file another name.`,
+      );
+    case "foreign":
+      return said(ExitCode.USAGE, `${error.path} does not lie on the stick and is left alone. Delete it yourself if you are sure.`);
     case "does-not-fit":
       return said(
         ExitCode.NO_ROOM,

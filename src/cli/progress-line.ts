@@ -27,7 +27,7 @@ export function progressLine(io: CommandIo, name: string, now: () => number = ()
     show(progress) {
       const line = `${forTerminal(name)}: ${progressText(progress)}`;
       if (inPlace) {
-        io.err(`\r${Bun.sliceAnsi(line, 0, Math.max(10, io.columns - 1))}\u001b[K`);
+        io.err(`\r${Bun.sliceAnsi(line, 0, (io.columns > 0 ? io.columns : 80) - 1)}\u001b[K`);
         drawn = true;
         return;
       }
@@ -54,10 +54,11 @@ const PHASES = {
 export function progressText({ phase, bytes, total, bytesPerSecond, secondsLeft, source }: PullProgress): string {
   const what = phase === "verify" ? PHASES.verify : `${PHASES[phase]} ${forTerminal(source)}`;
   if (phase === "connect" || phase === "check") return what;
-  const share = total > 0 ? ` ${Math.floor((bytes / total) * 100)} %, ${bytesText(bytes)} of ${bytesText(total)}` : ` ${bytesText(bytes)}`;
+  // The figures first: a narrow terminal cuts off the end.
+  const share = total > 0 ? `${Math.floor((bytes / total) * 100)} %, ${bytesText(bytes)} of ${bytesText(total)}` : bytesText(bytes);
   const speed = bytesPerSecond > 0 ? `, ${bytesText(bytesPerSecond)}/s` : "";
   const left = secondsLeft === null ? "" : `, ${durationText(secondsLeft)} left`;
-  return `${what}${share}${speed}${left}`;
+  return `${share}${speed}${left}, ${what}`;
 }
 
 export function durationText(seconds: number): string {

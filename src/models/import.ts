@@ -30,9 +30,9 @@ export async function importFile(
   if (!files.ok) return files;
   const [first] = files.value;
   if (first === undefined) return err({ kind: "missing-file", path });
-  const taken = await occupied(first, deps);
-  if (taken) return err(taken);
   const name = nameFor(first.name, find, deps);
+  const here = await inPlace(first, name, deps);
+  if (here !== null) return here;
   const template = options.template === null ? null : `${first.name}.jinja`;
   if (template !== null && options.template !== null) {
     const written = await deps.files.replaceText(join(deps.layout.models, template), options.template);
@@ -99,15 +99,12 @@ const nameFor = (file: string, find: HostFind | null, deps: ShopDeps): string =>
   (partOf(file) ? file.replace(/-\d{5}-of-\d{5}\.gguf$/iu, "") : file.replace(/\.gguf$/iu, ""));
 
 /** Nothing on the stick is replaced by an import: two models may share a file name, and one of them would be gone. */
-async function occupied(first: SourceFile, deps: ShopDeps): Promise<ModelError | null> {
+async function inPlace(first: SourceFile, name: string, deps: ShopDeps): Promise<Result<InstalledModel, ModelError> | null> {
   const target = join(deps.layout.models, first.name);
-  if ((await deps.files.stat(target)) === null) return null;
-  const same = (await deps.files.sample(target)) === (await deps.files.sample(first.path));
-  return {
-    kind: "io",
-    path: target,
-    detail: same ? "this model is here already" : "another model of this file name is here; remove it first, or rename the new one",
-  };
+  const facts = await deps.files.stat(target);
+  if (facts === null) return null;
+  if ((await deps.files.sample(target)) !== (await deps.files.sample(first.path))) return err({ kind: "occupied", path: target });
+  return ok({ name, path: target, size: facts.size, sha256: "", notes: ['It is here already; "noctem models verify" checks it.'] });
 }
 
 async function link(

@@ -64,7 +64,8 @@ export async function finish(
     onProgress({ phase: "check", bytes: total, total, bytesPerSecond: 0, secondsLeft: null, source: "this computer" });
     const source = template === null ? null : await deps.files.readText(join(deps.layout.models, template), MAX_RECORD);
     const greeting = await deps.greet(first.target, source, signal);
-    if (greeting !== null) {
+    // One that was cut short says nothing about the model.
+    if (greeting !== null && !signal.aborted) {
       record = { ...record, greeting: { ...greeting, at: deps.now() } };
       const note = greetingNote(name, greeting.outcome, greeting.detail);
       if (note !== null) notes.push(note);

@@ -1,4 +1,4 @@
-import { basename, isAbsolute, join } from "node:path";
+import { basename, isAbsolute, join, normalize } from "node:path";
 import type { HostFacts } from "../config/host.ts";
 import type { ThreadPlan } from "../engine/port.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -112,8 +112,10 @@ function recommended(catalogue: Catalogue, host: HostFacts): CatalogueModel | nu
 /** A name, an alias, the name of a file in the models folder with or without its ending, or an absolute path. */
 async function matching(deps: LibraryDeps, host: HostFacts, wanted: string): Promise<Result<Found, ModelError>> {
   if (isAbsolute(wanted)) {
-    const found = await examine(wanted, { ...deps, fingerprint: host.fingerprint });
-    return found === null ? err({ kind: "missing-file", path: wanted }) : ok(found);
+    // `models/../x` is not on the stick, whatever it begins with.
+    const path = normalize(wanted);
+    const found = await examine(path, { ...deps, fingerprint: host.fingerprint });
+    return found === null ? err({ kind: "missing-file", path }) : ok(found);
   }
   const found = await inventory(deps, host);
   const entry = deps.catalogue.find(wanted);
@@ -325,7 +327,7 @@ async function remove(deps: ShopDeps, name: string): Promise<Result<readonly str
   const { model } = wanted.value;
   const own = model.path.startsWith(`${deps.layout.models}/`);
   const linked = wanted.value.state === "ready" && wanted.value.model.linked;
-  if (!own && !linked) return err({ kind: "io", path: model.path, detail: "it does not lie on the stick, so it is not ours to remove" });
+  if (!own && !linked) return err({ kind: "foreign", path: model.path });
   const first =
     linked && wanted.value.state === "ready" ? join(deps.layout.models, wanted.value.model.record?.files[0]?.name ?? "") : model.path;
   const paths = (linked ? [first] : partPaths(first)).flatMap((path) => [

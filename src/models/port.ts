@@ -51,7 +51,7 @@ export interface InstalledModel {
   readonly name: string;
   readonly path: string;
   readonly size: number;
-  /** SHA-256 of the whole file(s), lower-case hex. */
+  /** SHA-256 of the whole file, lower-case hex; of each part of a split model, in order, with commas between. Empty while nobody has hashed it. */
   readonly sha256: string;
   /** Sentences a person should read: "first download, pinned its checksum", "has no chat template"… */
   readonly notes: readonly string[];
@@ -92,6 +92,10 @@ export type ModelError =
   /** The file system of the stick cannot hold a file this long. */
   | { readonly kind: "file-too-large"; readonly path: string; readonly size: number; readonly limit: number; readonly filesystem: string }
   | { readonly kind: "read-only"; readonly path: string }
+  /** Another model has this file name already; nothing is ever replaced by an import. */
+  | { readonly kind: "occupied"; readonly path: string }
+  /** It lies outside the stick: not ours to remove. */
+  | { readonly kind: "foreign"; readonly path: string }
   | { readonly kind: "does-not-fit"; readonly name: string; readonly needed: number; readonly available: number }
   | { readonly kind: "cancelled" }
   | { readonly kind: "io"; readonly path: string; readonly detail: string };

