@@ -7,7 +7,16 @@
  */
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 
-export const BLANKED = ["BUN_BE_BUN", "BUN_OPTIONS", "BUN_INSPECT", "BUN_INSPECT_CONNECT_TO", "BUN_INSPECT_PRELOAD"] as const;
+export const BLANKED = [
+  "BUN_BE_BUN",
+  "BUN_OPTIONS",
+  "BUN_INSPECT",
+  "BUN_INSPECT_CONNECT_TO",
+  "BUN_INSPECT_PRELOAD",
+  // With either of these a crash starts `curl` and sends a report: the one way in which Noctem could use the network unasked.
+  "BUN_ENABLE_CRASH_REPORTING",
+  "BUN_CRASH_REPORT_URL",
+] as const;
 
 /** Changes the executable at `path`. Throws when a name is not there exactly once: then Bun keeps it elsewhere, and blanking proves nothing. */
 export function blankRuntimeSwitches(path: string, names: readonly string[] = BLANKED): void {

@@ -1,6 +1,7 @@
 /** The executable as a file: it works anywhere, obeys nobody else's settings, and is made the same way each time. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { version } from "../../package.json";
 import { build } from "../../scripts/build.ts";
@@ -20,6 +21,12 @@ function alone(): Disposable & { path: string; program: string } {
   copyFileSync(binary(), program);
   chmodSync(program, 0o755);
   return { ...dir, program };
+}
+
+/** Whether the process has a handler for the signal: how far its start has come. */
+function handles(pid: number, signal: "SIGSEGV" | "SIGHUP"): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
 }
 
 describe("the executable", () => {
@@ -93,6 +100,28 @@ describe("foreign orders are not obeyed", () => {
       env: { ...cleanEnvironment, BUN_INSPECT: "ws://203.0.113.1:6499/x", BUN_INSPECT_CONNECT_TO: "203.0.113.1:6499" },
     });
     expect(result).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("a crash sends no report", async () => {
+    using folder = tempDir();
+    const log = join(folder.path, "sent");
+    writeFileSync(join(folder.path, "curl"), `#!/bin/sh\necho "$@" >> ${log}\n`, { mode: 0o755 });
+    const child = Bun.spawn([binary(), "--headless", "--stdin", "wait"], {
+      stdio: ["pipe", "ignore", "pipe"],
+      env: {
+        ...cleanEnvironment,
+        PATH: `${folder.path}:/usr/bin:/bin`,
+        BUN_ENABLE_CRASH_REPORTING: "1",
+        BUN_CRASH_REPORT_URL: "http://127.0.0.1:9",
+      },
+    });
+    const ready = (): boolean => handles(child.pid, "SIGSEGV") && handles(child.pid, "SIGHUP");
+    while (!ready()) await Bun.sleep(10);
+    child.kill("SIGSEGV");
+    // Bun's own handler ran; this is where it would have sent its report.
+    expect(await new Response(child.stderr).text()).toContain("panic");
+    await child.exited;
+    expect(existsSync(log)).toBe(false);
   });
 });
 
