@@ -59,6 +59,8 @@ export const DEFAULT_LIMITS: HostLimits = {
 
 /** Deaths within the window that are forgiven without a wait. */
 const FREE_CRASHES = 2;
+/** UTF-16 units of one answer. Far beyond what any context holds: a child that says more is broken, and its text would fill the host's memory. */
+const MAX_ANSWER = 32 << 20;
 
 export interface EngineHostOptions {
   readonly spawn: () => Result<EngineProcess, string>;
@@ -76,6 +78,8 @@ export function createEngineHost(options: EngineHostOptions): EngineHost {
 }
 
 interface Pending {
+  /** UTF-16 units of the answer so far. */
+  said: number;
   readonly onEvent: (event: { readonly chunk: GenerateChunk } | { readonly progress: LoadProgress }) => void;
   readonly finish: (result: Result<unknown, EngineError>) => void;
 }
@@ -100,6 +104,8 @@ class Host implements EngineHost {
   readonly #listeners = new Set<(cause: EngineError) => void>();
   readonly #contextSizes = new Map<ModelHandle, number>();
   #child: Child | null = null;
+  /** Settles when the child that was killed last is gone, or takes too long to go. */
+  #gone: Promise<void> = Promise.resolve();
   #deaths: number[] = [];
   #lastId = 0;
   #closed = false;
@@ -208,7 +214,7 @@ class Host implements EngineHost {
         signal?.removeEventListener("abort", cancel);
         resolve(result);
       };
-      child.pending.set(id, { onEvent, finish });
+      child.pending.set(id, { said: 0, onEvent, finish });
       if (child.pending.size === 1) child.heard = this.#timers.monotonic();
       signal?.addEventListener("abort", cancel, { once: true });
       if (child.alive) child.process.write(line);
@@ -258,6 +264,9 @@ class Host implements EngineHost {
   }
 
   async #start(): Promise<Result<Child, EngineError>> {
+    // Two children at once would need the memory of two models.
+    if (!this.#child) await this.#gone;
+    if (this.#closed) return err(CLOSED);
     const child = this.#child ?? this.#launch();
     if ("kind" in child) return err(child);
     if (await child.ready) return ok(child);
@@ -333,8 +342,15 @@ class Host implements EngineHost {
         if (message.stalledMs > this.#limits.step) this.#kill(child, { kind: "hung", seconds: Math.round(message.stalledMs / 1000) });
         return;
       case "progress":
-      case "chunk":
         return child.pending.get(message.id)?.onEvent(message);
+      case "chunk": {
+        const request = child.pending.get(message.id);
+        if (!request || child.verdict) return;
+        if (message.chunk.type !== "prompt") request.said += message.chunk.text.length;
+        if (request.said > MAX_ANSWER)
+          return this.#kill(child, { kind: "crashed", exitCode: null, signal: null, detail: "the engine sent an endless answer" });
+        return request.onEvent(message);
+      }
       case "done":
         return child.pending.get(message.id)?.finish(ok(message.value));
       case "failed":
@@ -356,24 +372,35 @@ class Host implements EngineHost {
     });
   }
 
+  /** From here on the child is nobody's: a request that comes before it is really dead goes to the next one. */
   #kill(child: Child, verdict: EngineError): void {
-    child.verdict ??= verdict;
     child.process.kill();
+    if (child.verdict) return;
+    child.verdict = verdict;
+    this.#gone = Promise.race([
+      child.process.exited.then(() => undefined),
+      // A process that waits for a stick that was pulled cannot even be killed.
+      new Promise<void>((resolve) => this.#timers.after(this.#limits.exit, resolve)),
+    ]);
+    this.#abandon(child, verdict);
   }
 
   #bury(child: Child, status: { readonly exitCode: number | null; readonly signal: string | null }): void {
     child.alive = false;
     child.verdict ??= { kind: "crashed", ...status, detail: child.log.cause() };
-    if (this.#child === child) {
-      this.#child = null;
-      this.#contextSizes.clear();
-    }
     const cause = child.verdict;
-    if (!this.#closed) {
-      this.#deaths.push(this.#timers.monotonic());
-      for (const listener of this.#listeners) listener(cause);
-    }
+    this.#abandon(child, cause);
     for (const [, request] of child.pending) request.finish(err(cause));
+  }
+
+  /** Tells once that everything the child held is void. */
+  #abandon(child: Child, cause: EngineError): void {
+    if (this.#child !== child) return;
+    this.#child = null;
+    this.#contextSizes.clear();
+    if (this.#closed) return;
+    this.#deaths.push(this.#timers.monotonic());
+    for (const listener of this.#listeners) listener(cause);
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a reader of lines meets. `too-long` stands for one line that was dropped, however long it was. */
+/** What a reader of lines meets. `too-long` stands for one line that is dropped, and comes as soon as it is too long: it may never end. */
 export type LineEvent = { readonly type: "line"; readonly text: string } | { readonly type: "too-long" };
 
 /**
@@ -19,37 +19,39 @@ export class LineReader {
     const events: LineEvent[] = [];
     let from = 0;
     for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
-      this.#take(bytes.subarray(from, end));
-      events.push(this.#finish());
+      this.#take(bytes.subarray(from, end), events);
+      this.#finish(events);
       from = end + 1;
     }
-    this.#take(bytes.subarray(from));
+    this.#take(bytes.subarray(from), events);
     return events;
   }
 
   /** The unterminated rest at the end of the stream, if any. */
   end(): LineEvent[] {
-    return this.#length === 0 && !this.#dropping ? [] : [this.#finish()];
+    const events: LineEvent[] = [];
+    if (this.#length > 0) this.#finish(events);
+    return events;
   }
 
-  #take(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array, events: LineEvent[]): void {
     if (bytes.length === 0 || this.#dropping) return;
     this.#length += bytes.length;
     if (this.#length > this.#limit) {
       this.#dropping = true;
       this.#parts = [];
+      events.push({ type: "too-long" });
       return;
     }
     // A copy: the chunk's memory belongs to the stream.
     this.#parts.push(bytes.slice());
   }
 
-  #finish(): LineEvent {
-    const event: LineEvent = this.#dropping ? { type: "too-long" } : { type: "line", text: decode(this.#parts) };
+  #finish(events: LineEvent[]): void {
+    if (!this.#dropping) events.push({ type: "line", text: decode(this.#parts) });
     this.#parts = [];
     this.#length = 0;
     this.#dropping = false;
-    return event;
   }
 }
 

@@ -229,6 +229,61 @@ describe("engine host", () => {
     expect(await other).toMatchObject({ ok: false, error: { kind: "hung" } });
   });
 
+  test("a request that follows a kill has nothing to do with it, however long the dying takes", async () => {
+    const { time, host, children, load, restarts } = setUp({ limits: { cancel: 5000 } });
+    const controller = new AbortController();
+    const request = host.load(loadRequest("/m.gguf"), () => undefined, controller.signal);
+    await settle();
+    const first = last(children);
+    first.kill = () => {
+      first.killed = true;
+    };
+    controller.abort();
+    await time.pass(5000);
+    expect(await request).toEqual({ ok: false, error: { kind: "cancelled" } });
+    // Whoever holds a handle knows at once that it is void.
+    expect(restarts).toHaveLength(1);
+    const next = host.count("m", []);
+    await settle();
+    expect(children).toHaveLength(1);
+    first.die({ exitCode: null, signal: "SIGKILL" });
+    await settle();
+    expect(children).toHaveLength(2);
+    last(children).say({ type: "done", id: 2, value: { messages: [], frame: 1 } });
+    expect(await next).toEqual({ ok: true, value: { messages: [], frame: 1 } });
+    // One that cannot die, because it waits for a stick that is gone, does not hold up the next for ever.
+    last(children).kill = () => undefined;
+    const stuck = load();
+    await settle();
+    last(children).say({ type: "done", id: 3, value: "nonsense" });
+    expect(await stuck).toMatchObject({ ok: false, error: { kind: "crashed" } });
+    void load();
+    await time.pass(2000);
+    expect(children).toHaveLength(3);
+    expect(restarts).toHaveLength(2);
+  });
+
+  test("a line without end and an answer without end end the child", async () => {
+    const { host, children, load } = setUp();
+    const loading = load();
+    await settle();
+    for (let megabyte = 0; megabyte <= 32; megabyte++) last(children).output.push("x".repeat(1 << 20));
+    expect(await loading).toMatchObject({ ok: false, error: { kind: "crashed", detail: "the engine sent an endless line" } });
+    expect(last(children).killed).toBe(true);
+    let units = 0;
+    const sampling = { maxTokens: null, temperature: 0, topP: 1, topK: 0, minP: 0, seed: 1, jsonSchema: null, cacheKey: "" };
+    const answer = host.generate(
+      { model: "m", messages: [], ...sampling },
+      (chunk) => (units += "text" in chunk ? chunk.text.length : 0),
+      NEVER,
+    );
+    await settle();
+    for (let megabyte = 0; megabyte <= 40; megabyte++)
+      last(children).say({ type: "chunk", id: 2, chunk: { type: "text", text: "x".repeat(1 << 20), tokens: 1 } });
+    expect(await answer).toMatchObject({ ok: false, error: { kind: "crashed", detail: "the engine sent an endless answer" } });
+    expect(units).toBe(32 << 20);
+  });
+
   test("repeated deaths make the next start wait, longer each time; a cancel ends the wait", async () => {
     const { time, children, load, host } = setUp();
     for (let death = 1; death <= 2; death++) {
