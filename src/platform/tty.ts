@@ -13,6 +13,7 @@ export interface Splitter<E> {
 
 const QUIET_AFTER_RESIZE_MS = 40;
 const RETRY_MS = 15;
+const AFTER_STOP_MS = 50;
 /** Frames are small; a terminal that left more than this unread gets no new ones. */
 const MAX_QUEUED = 8 << 20;
 
@@ -92,6 +93,8 @@ export class Terminal<E> implements Disposable {
   suspend(): void {
     this.#putBack();
     process.kill(process.pid, "SIGTSTP");
+    // Without a shell that would resume it the kernel ignores the stop, and no SIGCONT comes: then the screen is taken again here.
+    setTimeout(this.#resumed, AFTER_STOP_MS);
   }
 
   [Symbol.dispose](): void {
@@ -127,6 +130,7 @@ export class Terminal<E> implements Disposable {
   };
 
   readonly #resumed = (): void => {
+    if (!this.#open) return;
     this.#take();
     this.#out.write("\u001b[?1049h");
     this.#resized();

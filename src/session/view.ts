@@ -125,7 +125,8 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
         : { ...view, models };
     }
     case "engine-restarted":
-      return note(view, "warning", "The engine stopped and was started again.");
+      // A turn that broke off with it says so itself.
+      return view.live ? view : note(view, "warning", "The engine stopped and was started again.");
     case "sessions-listed":
       return { ...view, sessions: event.sessions };
     case "models-listed":
