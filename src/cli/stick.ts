@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type StickLayout, stickLayout } from "../config/layout.ts";
 import {
@@ -59,7 +59,14 @@ export function settingsFileError(file: string, error: SmallFileError): Settings
   return error.kind === "too-large" ? { kind: "unreadable", file, detail: `it is larger than ${error.limit} bytes` } : { ...error, file };
 }
 
-export const heartExists = (layout: StickLayout): boolean => existsSync(layout.heart);
+export function heartExists(layout: StickLayout): boolean {
+  try {
+    return statSync(layout.heart, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // There, and not to be reached (a stick that is gone, say): opening it will say why. "No conversations" would be a lie.
+    return true;
+  }
+}
 
 function real(path: string): string {
   try {
