@@ -66,11 +66,16 @@ const READ_ONLY = "The stick is read-only: your history can be read, but what yo
 const READ_ONLY_EMPTY = "The stick is read-only: nothing is stored, and what you say now is lost when Noctem ends.";
 const NO_KEYS =
   "The folder keys/ is missing beside the heart: your history can be read but not checked, and what you say now is kept in memory and lost when Noctem ends.";
+const KEYS_OF_ANOTHER =
+  "The folder keys/ is closed to this user: your history can be read but not checked, and what you say now is kept in memory and lost when Noctem ends.";
 const UNFINISHED =
   "The stick is read-only and the heart was left in the middle of a write: your history can be read again once the stick is writable. Nothing is stored now.";
 
 function open(opening: Opening): Result<Opened, HeartError> {
   const { deps, file, keysDir } = opening;
+  // SQLite opens whatever has this name, and would wait for ever at a pipe.
+  const journal = deps.files.inspect(`${file}-journal`);
+  if (journal.kind === "not-a-file") return err({ kind: "damaged", path: `${file}-journal`, detail: `it is ${journal.detail}` });
   const first = deps.files.inspect(file);
   if (first.kind === "absent") return first.writable ? make(opening) : inMemory(opening, READ_ONLY_EMPTY);
   if (first.kind === "file" && deps.files.exists(join(keysDir, MAKING_FILE))) {
@@ -104,7 +109,7 @@ function openFile(opening: Opening, facts: Extract<FileFacts, { kind: "file" }>)
   if (header.kind !== "heart") return err({ kind: "damaged", path: file, detail: headerFault(facts, header.kind) });
 
   const bytes = deps.files.read(join(keysDir, KEY_FILE), KEY_FILE_LIMIT);
-  if (!bytes.ok) return err(keyError(keysDir, bytes.error));
+  if (!bytes.ok) return bytes.error.kind === "denied" ? overlay(opening, null, KEYS_OF_ANOTHER) : err(keyError(keysDir, bytes.error));
   if (bytes.value === null) return overlay(opening, null, NO_KEYS);
   const key = readKeyFile(bytes.value, deps.crypto);
   if (!key.ok) return err({ kind: "keys-broken", path: join(keysDir, KEY_FILE), detail: key.error });
@@ -305,7 +310,18 @@ const keyError = (keysDir: string, error: FileError): HeartError =>
     : { kind: "keys-broken", path: join(keysDir, KEY_FILE), detail: error.detail };
 
 function fileHeartError(path: string, { kind, detail }: FileError): HeartError {
-  return kind === "full" || kind === "read-only" ? { kind, path: dirname(path) } : { kind, path, detail };
+  switch (kind) {
+    case "full":
+    case "read-only":
+      return { kind, path: dirname(path) };
+    case "denied":
+      return { kind: "unreadable", path, detail };
+    case "unreadable":
+    case "io":
+      return { kind, path, detail };
+    default:
+      return unreachable(kind);
+  }
 }
 
 /** Adds what only an opened heart has. A plain object over the class: three classes implement `Heart`, one function reopens. */

@@ -55,6 +55,7 @@ export type FileFacts =
   | { readonly kind: "io"; readonly detail: string };
 
 export interface FileError {
-  readonly kind: "full" | "read-only" | "unreadable" | "io";
+  /** `denied`: this user may not, another may. */
+  readonly kind: "full" | "read-only" | "denied" | "unreadable" | "io";
   readonly detail: string;
 }

@@ -29,7 +29,7 @@ export const heartFiles: HeartFiles = {
       return look(path);
     } catch (error) {
       const { kind, detail } = fileError(error);
-      return kind === "unreadable" ? { kind, detail } : { kind: "io", detail };
+      return { kind: kind === "unreadable" || kind === "denied" ? "unreadable" : "io", detail };
     }
   },
 
@@ -185,6 +185,7 @@ function fileError(error: unknown): FileError {
       return { kind: "read-only", detail };
     case "EACCES":
     case "EPERM":
+      return { kind: "denied", detail };
     case "ELOOP":
     case "ENAMETOOLONG":
     case "ENOTDIR":

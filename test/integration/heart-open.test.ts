@@ -248,6 +248,38 @@ describe("what is refused, and left as it was", () => {
     expect(refusal(join(dir.path, "nowhere"))).toBe("unreadable");
   });
 
+  test("a journal that is no file: damaged, at once, and left as it is", () => {
+    using made = heartWith("one");
+    const journal = `${made.file}-journal`;
+    const before = bytesOf(made.path);
+    rmSync(journal, { force: true });
+    expect(Bun.spawnSync(["mkfifo", journal]).exitCode).toBe(0);
+    // In a process of its own: SQLite would wait at a pipe for ever, deaf to signals.
+    const child = Bun.spawnSync([process.execPath, CHILD, "append", made.path, "1"], { timeout: 20_000, killSignal: "SIGKILL" });
+    expect(JSON.parse(child.stdout.toString())).toEqual({ error: "damaged" });
+    rmSync(journal);
+    mkdirSync(journal);
+    expect(refusal(made.path)).toBe("damaged");
+    expect(bytesOf(made.path)).toBe(before);
+  });
+
+  test.skipIf(!canBeNobody)(
+    "keys that this user may not read: history unchecked, memory on top (needs a user other than root who can read this folder)",
+    () => {
+      using made = heartWith("one");
+      chmodSync(made.path, 0o755);
+      const before = bytesOf(made.path);
+      // As root makes it, the folder is closed to others; as a normal user it must be closed to oneself.
+      if (AS_NOBODY.length === 0) chmodSync(join(made.keysDir, "heart.json"), 0);
+      const child = Bun.spawnSync([...AS_NOBODY, process.execPath, CHILD, "append", made.path, "1"]);
+      expect(JSON.parse(child.stdout.toString())).toMatchObject({
+        written: expect.any(String),
+        mode: { kind: "memory", warning: expect.stringContaining("closed to this user") },
+      });
+      expect(bytesOf(made.path)).toBe(before);
+    },
+  );
+
   test.skipIf(!canBeNobody)("modes that forbid reading: unreadable (needs a user other than root who can read this folder)", () => {
     using made = heartWith("one");
     chmodSync(made.file, 0);
