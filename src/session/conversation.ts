@@ -58,13 +58,14 @@ export class Conversation {
   }
 
   openNew(ephemeral: boolean): void {
+    this.#leave();
     this.#heart = ephemeral ? this.#deps.memoryHeart() : this.#stick;
     this.#open(null);
   }
 
   openExisting(session: SessionId): void {
     if (session === this.#id) return;
-    // A private conversation cannot be returned to once it is left: its heart goes with it.
+    this.#leave();
     this.#heart = this.#stick;
     this.#open(session);
   }
@@ -144,6 +145,11 @@ export class Conversation {
     this.#stick = reopened.value;
     this.refresh();
     return ok(undefined);
+  }
+
+  /** A private conversation cannot be returned to once it is left: its heart goes with it. */
+  #leave(): void {
+    if (this.#heart !== this.#stick) this.#heart[Symbol.dispose]();
   }
 
   #open(session: SessionId | null): void {

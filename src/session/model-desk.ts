@@ -45,10 +45,12 @@ export class ModelDesk implements Disposable {
     this.#placing = null;
   }
 
-  /** The choice of models; made once, until something changes. */
-  placement(): Promise<Result<Placement, ModelError>> {
-    this.#placing ??= this.#place();
-    return this.#placing;
+  /** The choice of models; made once, until something changes. A choice of nothing is not remembered: a file may be put there meanwhile. */
+  async placement(): Promise<Result<Placement, ModelError>> {
+    const placing = (this.#placing ??= this.#place());
+    const placed = await placing;
+    if (this.#placing === placing && (!placed.ok || distinct(placed.value).length === 0)) this.#placing = null;
+    return placed;
   }
 
   async acquire(model: PlannedModel, signal: AbortSignal): Promise<Result<LoadedModel, EngineError>> {

@@ -155,13 +155,16 @@ class Session implements SessionPort {
       return this.#notice("warning", `${MAX_WAITING} messages wait already; this one was not taken.`);
     this.#waiting.push(work);
     if (this.#working && work.type === "prompt") this.#emit({ type: "prompt-queued", text: visibleText(work.spans) });
-    this.#working ??= this.#drain().finally(() => {
-      this.#working = null;
-    });
+    this.#working ??= this.#drain();
   }
 
+  /** Finding nothing more to do and being free for the next command are one step: what came in between would wait for ever. */
   async #drain(): Promise<void> {
-    for (let work = this.#waiting.shift(); work !== undefined; work = this.#waiting.shift()) await this.#do(work);
+    try {
+      for (let work = this.#waiting.shift(); work !== undefined; work = this.#waiting.shift()) await this.#do(work);
+    } finally {
+      this.#working = null;
+    }
   }
 
   async #do(work: Work): Promise<void> {

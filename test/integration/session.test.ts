@@ -90,6 +90,26 @@ describe("a conversation", () => {
     expect(shown(sitting)).toEqual(["user: a", "assistant: ok", "user: b", "assistant: ok", "user: c", "assistant: ok"]);
   });
 
+  test("a prompt that comes while the last one is just being put away is answered all the same", async () => {
+    for (let microtasks = 0; microtasks < 30; microtasks++) {
+      await using sitting = sit(saying("yes"), { interactive: false });
+      const { session } = sitting;
+      const again = Promise.withResolvers<void>();
+      const stop = session.subscribe((event) => {
+        if (event.type !== "turn-ended") return;
+        stop();
+        void (async () => {
+          for (let step = 0; step < microtasks; step++) await null;
+          await sitting.ask("second");
+          again.resolve();
+        })();
+      });
+      await sitting.ask("first");
+      await again.promise;
+      expect(shown(sitting)).toEqual(["user: first", "assistant: yes", "user: second", "assistant: yes"]);
+    }
+  });
+
   test("too many waiting prompts are refused aloud", async () => {
     await using sitting = sit(sayingForever("…"));
     for (let count = 0; count < 40; count++) sitting.session.dispatch({ type: "prompt", spans: [{ kind: "typed", text: `${count}` }] });
@@ -230,6 +250,14 @@ describe("models", () => {
     await using sitting = sit(saying("never"), { library: new ScriptedLibrary(), interactive: false });
     await sitting.ask("anyone?");
     expect(sitting.session.view().lastFailure).toEqual({ kind: "no-model", hint: "noctem models pull something" });
+  });
+
+  test("a pipe that found none finds one that was put there since", async () => {
+    await using sitting = sit(saying("at last"), { library: new ScriptedLibrary(), interactive: false });
+    await sitting.ask("anyone?");
+    sitting.library.installed = [planned("tiny")];
+    await sitting.ask("anyone now?");
+    expect(shown(sitting).at(-1)).toBe("assistant: at last");
   });
 
   test("an interactive session loads its model at once, a pipe when it is needed; each loads once", async () => {
