@@ -57,12 +57,12 @@ export function engineErrorText(error: EngineError): Explained {
     case "crashed":
       return said(
         ExitCode.ENGINE,
-        `The engine stopped (${howItDied(error)}) and was started again. Ask again; if it happens with every question, the model file may be damaged: "noctem models verify" tells.`,
+        `The engine stopped (${howItDied(error)}). Ask again, and it is started anew; if it happens with every question, the model file may be damaged: "noctem models verify" tells.`,
       );
     case "hung":
       return said(
         ExitCode.ENGINE,
-        `The engine gave no sign of life for ${error.seconds} s and was started again. Ask again; --threads 1 helps where other programs use all the cores.`,
+        `The engine gave no sign of life for ${error.seconds} s. Ask again, and it is started anew; --threads 1 helps where other programs use all the cores.`,
       );
     case "unavailable":
       return said(ExitCode.ENGINE, `The engine cannot be started here: ${error.detail}. "noctem doctor" shows what is missing.`);

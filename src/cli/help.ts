@@ -132,7 +132,7 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   [`${ExitCode.NO_ROOM}`, "no room, or read-only"],
   [`${ExitCode.NETWORK}`, "the network or a download failed"],
   [`${ExitCode.NO_CAGE}`, "the cage this needs is not available on this host"],
-  [`${ExitCode.ENGINE}`, "the engine failed and was restarted"],
+  [`${ExitCode.ENGINE}`, "the engine failed"],
   [`${ExitCode.CUT_OFF}`, "the answer is cut off, misses its schema, or is nothing but reasoning"],
   [`${ExitCode.TIMEOUT}`, "--timeout passed; the partial answer is kept"],
   [`${ExitCode.SIGHUP}, ${ExitCode.SIGINT}, ${ExitCode.SIGTERM}`, "SIGHUP, SIGINT, SIGTERM"],

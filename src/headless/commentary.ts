@@ -37,7 +37,9 @@ export class Commentary {
           `The ${event.dropped} oldest message${event.dropped === 1 ? " was" : "s were"} left out: the context holds ${event.contextSize} tokens.`,
         );
       case "engine-restarted":
-        return this.say("The engine stopped and was started again.");
+        // While an answer was on its way, its failure says this; between two, the next one starts a new engine and nothing is lost.
+        if (verbose) this.say("The engine stopped; it is started anew when it is needed.");
+        return;
       case "session-opened":
         return this.store(event.store);
       case "stick":

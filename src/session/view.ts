@@ -126,7 +126,7 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
     }
     case "engine-restarted":
       // A turn that broke off with it says so itself.
-      return view.live ? view : note(view, "warning", "The engine stopped and was started again.");
+      return view.live ? view : note(view, "warning", "The engine stopped; it is started anew when it is needed.");
     case "sessions-listed":
       return { ...view, sessions: event.sessions };
     case "models-listed":
