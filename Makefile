@@ -8,12 +8,12 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: build ## build if needed, fetch the starter model if there is none, start Noctem
-	@$(BUN) scripts/starter-model.ts
+	@sh scripts/starter-model.sh
 	@sh scripts/run.sh
 
 test: build ## everything the tests need, then all tests; the last line counts them
 	@sh scripts/setup.sh --test-tools
-	@$(BUN) scripts/starter-model.ts
+	@sh scripts/starter-model.sh
 	@$(BUN) scripts/test.ts
 
 setup: ## Bun and the locked dependencies

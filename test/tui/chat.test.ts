@@ -452,8 +452,8 @@ describe("the world around it", () => {
       }
       expect(heart).toContain("onso onso");
       expect(heart).toContain("length");
-      child.stdin.write("\n");
-      child.stdin.end();
+      void child.stdin.write("\n");
+      void child.stdin.end();
       await child.exited;
     },
   );
