@@ -39,6 +39,12 @@ export interface SessionRequest {
 }
 
 /**
+ * Milliseconds that an engine has to heed a cancel before it is killed. A person in the chat wants the model to stay loaded and can wait;
+ * a script that said `--timeout` cannot. Less than the time in which the edge expects the cut answer to be stored.
+ */
+const SCRIPT_PATIENCE = 4000;
+
+/**
  * Puts the real parts together, hands the session to `use` and takes everything apart again, in order, whatever happens.
  * What cannot be opened is said on stderr and ends in its exit code; `use` is then not called.
  */
@@ -57,7 +63,8 @@ export async function withSession(
   if (!start.ok) return say(start.error, io);
 
   const library = withTemplate(libraryOf(layout), request.template);
-  await using engine = createEngineHost({ spawn: () => spawnEngine(), timers: systemTimers });
+  const limits = edge === "headless" ? { cancel: SCRIPT_PATIENCE } : {};
+  await using engine = createEngineHost({ spawn: () => spawnEngine(), timers: systemTimers, limits });
   const { clock, random } = heartDeps();
   const deps: SessionDeps = {
     heart: heart.current,

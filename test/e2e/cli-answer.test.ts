@@ -199,6 +199,28 @@ describe("cut short", () => {
     expect((await shown(result["session"])).messages[1]?.reply?.stop).toBe("timeout");
   });
 
+  test("--timeout ends in 124 and keeps what there is, also when the engine stands still", async () => {
+    const args = [...endless, "--timeout", "3", "-o", "stream-json"];
+    const child = Bun.spawn([stick.program, ...args], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe", timeout: 60_000 });
+    let out = "";
+    const decoder = new TextDecoder();
+    let stopped = false;
+    for await (const bytes of child.stdout) {
+      out += decoder.decode(bytes, { stream: true });
+      if (stopped || !out.includes("tick tock")) continue;
+      stopped = true;
+      process.kill(Number(await Bun.$`pgrep -P ${child.pid}`.text()), "SIGSTOP");
+    }
+    expect(stopped).toBe(true);
+    const result = json(out.trimEnd().split("\n").at(-1) ?? "");
+    expect({ code: await child.exited, stop: result["stop"], model: result["model"] }).toEqual({
+      code: 124,
+      stop: "timeout",
+      model: "ticks",
+    });
+    expect((await shown(result["session"])).messages[1]?.reply?.stop).toBe("timeout");
+  }, 30_000);
+
   for (const [signal, code] of [
     ["SIGINT", 130],
     ["SIGTERM", 143],
