@@ -203,6 +203,24 @@ describe("what a killed process left", () => {
     expect(readdirSync(place).sort()).toEqual([mine, "noctem-lib-of-somebody", "other"].sort());
   });
 
+  test("is swept also while nobody has waited for the dead process, as in a container without an init", async () => {
+    // The sleep that the shell becomes does not know that it has a child.
+    const parent = Bun.spawn(["sh", "-c", "true & exec sleep 60"], { stdio: ["ignore", "ignore", "ignore"] });
+    try {
+      const statOf = (pid: string): string[] => readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+      let zombie = "";
+      while (zombie === "" || statOf(zombie)[0] !== "Z" || !readFileSync(`/proc/${parent.pid}/comm`, "utf8").startsWith("sleep")) {
+        await Bun.sleep(5);
+        zombie = readFileSync(`/proc/${parent.pid}/task/${parent.pid}/children`, "utf8").trim();
+      }
+      const [, space] = /^noctem-lib-(\d+)-/.exec(ownName()) ?? [];
+      expect(isStale(`noctem-lib-${space}-${zombie}-${statOf(zombie)[19]}-abcdef`, 0)).toBe(true);
+    } finally {
+      parent.kill("SIGKILL");
+      await parent.exited;
+    }
+  });
+
   test("in another PID namespace goes by age alone", () => {
     const foreign = "noctem-lib-1-1-1-abcdef";
     expect(isStale(foreign, 1000)).toBe(false);

@@ -99,7 +99,7 @@ describe("a conversation", () => {
         if (event.type !== "turn-ended") return;
         stop();
         void (async () => {
-          for (let step = 0; step < microtasks; step++) await null;
+          for (let step = 0; step < microtasks; step++) await Promise.resolve();
           await sitting.ask("second");
           again.resolve();
         })();

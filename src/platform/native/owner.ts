@@ -33,12 +33,13 @@ function namespaceId(): string {
   }
 }
 
-/** Clock ticks since boot (proc(5), stat field 22), or `undefined` when there is no such process. */
+/** Clock ticks since boot (proc(5), stat field 22), or `undefined` when there is no such process, or only what nobody has waited for yet. */
 function startTime(pid: string): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field is the name in parentheses and may hold spaces and parentheses itself.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" ? undefined : fields[19];
   } catch {
     return undefined;
   }
