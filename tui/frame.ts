@@ -93,8 +93,12 @@ function overlayRows({ view, ui, theme }: FrameInput, width: number, room: numbe
   switch (ui.overlay?.kind) {
     case undefined:
       return null;
-    case "help":
-      return helpRows(width, theme).slice(ui.overlay.top);
+    case "help": {
+      const rows = helpRows(width, theme);
+      const top = Math.min(ui.overlay.top, Math.max(0, rows.length - room + 1));
+      const more = rows.length - top > room ? "PgDn shows more · " : "";
+      return [...rows.slice(top, top + room - 1), theme.dim(fit(` ${more}Esc closes`, width))];
+    }
     case "tasks":
       return [theme.strong(" Tasks"), ...taskRows(view, room - 3, width, theme), "", theme.dim(" Esc closes · /cancel stops them")];
     case "sessions":

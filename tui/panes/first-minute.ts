@@ -1,55 +1,87 @@
 import type { ModelState, ModelSummary } from "../../src/session/event.ts";
 import type { ViewState } from "../../src/session/view.ts";
-import { wrap } from "../text/rows.ts";
+import { cells, fit, pad, wrap } from "../text/rows.ts";
 import { chatText } from "../text/sanitise.ts";
 import type { Theme } from "../theme.ts";
 
 const MAX_OFFERED = 5;
+/** From here on an offer and what is said of it stand on one row. */
+const ROOMY = 100;
 
 /** What stands where the conversation will: what is there, what is missing, and what to type. */
 export function firstMinuteRows(view: ViewState, width: number, theme: Theme): string[] {
   const ready = view.models.quick.kind !== "none" || view.models.task.kind !== "none";
-  const lines = [
-    `${theme.strong("Noctem")}: a private assistant. Nothing you type leaves this computer.`,
+  const room = Math.max(1, width - 2);
+  return [
+    ...wrap(`${theme.strong("Noctem")}: a private assistant. Nothing you type leaves this computer.`, room),
     "",
-    heartLine(view, theme),
-    modelLine(view.models.quick, theme),
+    ...labelled("heart", heartLine(view, theme), room),
+    ...labelled("model", modelLine(view, theme), room),
     "",
-    ...(ready ? [] : [...offers(view.catalogue, theme), ""]),
-    theme.dim("Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc stops an answer, Ctrl-C twice leaves."),
-  ];
-  return lines.flatMap((line) => wrap(line, Math.max(1, width - 2)).map((row) => ` ${row}`));
+    ...wrap(theme.dim("Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc stops an answer, Ctrl-C twice leaves."), room),
+    ...(ready ? [] : offers(view.catalogue, room, theme)),
+  ].map((row) => ` ${row}`);
+}
+
+/** What follows the label stays behind it. */
+function labelled(label: string, text: string, width: number): string[] {
+  const indent = label.length + 2;
+  return wrap(text, Math.max(10, width - indent)).map((row, index) => fit((index === 0 ? `${label}  ` : " ".repeat(indent)) + row, width));
 }
 
 function heartLine({ store }: ViewState, theme: Theme): string {
-  if (store.kind === "stored") return `heart  ${theme.added("✓")} what you say is kept on the stick`;
-  if (store.warning === null) return `heart  ${theme.info("private:")} this conversation is kept in memory alone`;
-  return `heart  ${theme.warning("!")} ${chatText(store.warning)}`;
+  if (store.kind === "stored") return `${theme.added("✓")}  keys ${theme.added("✓")}  what you say is kept on the stick`;
+  if (store.warning === null) return `${theme.info("private:")} this conversation is kept in memory alone`;
+  return `${theme.warning("!")} ${chatText(store.warning)}`;
 }
 
-function modelLine(state: ModelState, theme: Theme): string {
+function modelLine({ models, catalogue }: ViewState, theme: Theme): string {
+  const state: ModelState = models.quick.kind === "none" ? models.task : models.quick;
   switch (state.kind) {
-    case "none":
-      return `model  ${theme.warning("none.")} ${chatText(state.hint)}`;
+    case "none": {
+      // The hint speaks of commands of the shell where there simply is no model yet; here there are shorter ways.
+      const broken = catalogue.some((model) => model.state === "ready" || model.state === "broken");
+      if (broken && state.hint !== "") return `${theme.warning("none.")} ${chatText(state.hint)}`;
+      return `${theme.warning("none.")} ${theme.info("/pull NAME")} downloads one, ${theme.info("/import FILE")} copies one that is on this computer.`;
+    }
     case "failed":
-      return `model  ${theme.danger("✗")} ${chatText(state.name)} does not load`;
+      return `${theme.danger("✗")} ${chatText(state.name)} does not load; /models lists the others`;
     case "ready":
-      return `model  ${theme.added("✓")} ${chatText(state.name)}${state.chat ? "" : " (a base model: it continues text)"}`;
+      return `${theme.added("✓")}  ${chatText(state.name)}${state.chat ? "" : " (a base model: it continues text)"}`;
     case "idle":
     case "loading":
-      return `model  ${theme.info("…")} ${chatText(state.name)}, loading; you can type already`;
+      return `${theme.info("…")}  ${chatText(state.name)}, loading; you can type already`;
   }
 }
 
-function offers(catalogue: readonly ModelSummary[], theme: Theme): string[] {
+function offers(catalogue: readonly ModelSummary[], width: number, theme: Theme): string[] {
   const found = catalogue.filter((model) => model.state === "found-on-host").slice(0, MAX_OFFERED);
   const others = catalogue.filter((model) => model.state === "downloadable").slice(0, MAX_OFFERED);
-  const row = (model: ModelSummary, command: string) =>
-    `  ${theme.info(command)}  ${(model.size / 1e9).toFixed(1)} GB, ${chatText(model.verdict)}`;
   return [
-    ...(found.length > 0
-      ? ["On this computer already:", ...found.map((model) => row(model, `/import ${chatText(model.path ?? model.name)}`)), ""]
-      : []),
-    ...(others.length > 0 ? ["To download:", ...others.map((model) => row(model, `/pull ${chatText(model.name)}`))] : []),
+    ...offered("On this computer already:", found, (model) => `/import ${model.path ?? model.name}`, width, theme),
+    ...offered("To download:", others, (model) => `/pull ${model.name}`, width, theme),
   ];
 }
+
+function offered(
+  title: string,
+  models: readonly ModelSummary[],
+  commandOf: (model: ModelSummary) => string,
+  width: number,
+  theme: Theme,
+): string[] {
+  if (models.length === 0) return [];
+  const commands = models.map((model) => chatText(commandOf(model)));
+  const column = Math.min(Math.max(...commands.map(cells)), Math.floor(width / 2));
+  const rows = models.flatMap((model, index) => {
+    const size = `${(model.size / 1e9).toFixed(1).padStart(4)} GB`;
+    const verdict = chatText(model.verdict);
+    // A command is there to be typed, so it is not cut for the sake of a column.
+    const command = theme.info(commands[index] ?? "");
+    if (width >= ROOMY) return [fit(`  ${padTo(command, column)}  ${size}  ${verdict}`, width)];
+    return [fit(`  ${padTo(command, column)}  ${size}`, width), theme.dim(fit(`      ${verdict}`, width))];
+  });
+  return ["", title, ...rows];
+}
+
+const padTo = (text: string, width: number) => (cells(text) >= width ? text : pad(text, width));
