@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ResolvedSettings } from "../config/settings.ts";
 import { type Workspace, workspaceOf } from "../config/workspace.ts";
@@ -39,6 +39,8 @@ export async function runChat(args: ChatArguments, io: CommandIo): Promise<numbe
   if (wrong) return fail(usage(wrong));
   const setting = origins.workspace === "file" ? settings.workspace : null;
   const workspace = workspaceOf({ asked: setting === null ? settings.workspace : null, setting, cwd: io.cwd, layout });
+  const missing = settings.workspace === null ? null : missingFolder(workspace.path);
+  if (missing !== null) return fail(usage(missing));
   const schema = readSchema(args, io);
   if (!schema.ok) return fail(usage(schema.error));
   const template = readAside(args.template, "--template", io);
@@ -131,6 +133,10 @@ function modelWish(model: string | null, base: string): string | null {
   const path = resolve(base, model);
   return /^\.{0,2}\//u.test(model) || (model.endsWith(".gguf") && existsSync(path)) ? path : model;
 }
+
+/** A folder that was named must be there: a mistyped one would otherwise be found out by the first file that is not. */
+const missingFolder = (path: string): string | null =>
+  statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? null : `The workspace ${path} is not a folder that exists.`;
 
 const usage = (text: string): Explained => ({ text, code: ExitCode.USAGE });
 

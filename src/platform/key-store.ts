@@ -6,6 +6,7 @@ import {
   fstatSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readSync,
@@ -73,6 +74,8 @@ function look(path: string): FileFacts {
   const folder = dirname(path);
   const facts = statSync(path, { throwIfNoEntry: false });
   if (facts === undefined) {
+    // Made there, the heart would lie wherever the link leads: off the stick, for whoever put it there.
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return { kind: "not-a-file", detail: "a link to nothing" };
     const around = statSync(folder, { throwIfNoEntry: false });
     if (around === undefined || !around.isDirectory()) return { kind: "no-folder" };
     return { kind: "absent", writable: may(folder, constants.W_OK | constants.X_OK) };

@@ -1,6 +1,6 @@
 /** What goes wrong on real computers, each on the compiled program: the right sentence, the right exit code, and nothing lost. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeTinyModel } from "../support/gguf.ts";
 import { canMount, inMounts } from "../support/mounts.ts";
@@ -359,5 +359,33 @@ describe("surroundings", () => {
     } finally {
       chmodSync(here.path, 0o755);
     }
+  });
+});
+
+describe("what was named must be there", () => {
+  test("a heart that is a link to nothing is refused, and nothing is made where it leads", async () => {
+    using here = stick();
+    using elsewhere = tempDir();
+    symlinkSync(join(elsewhere.path, "stolen.sqlite"), join(here.path, "heart.sqlite"));
+    const { code, stderr } = await ask(here.program, ["-p", "hi"]);
+    expect(code).toBe(6);
+    expect(stderr).toContain("link");
+    expect(readdirSync(elsewhere.path)).toEqual([]);
+  });
+
+  test("a workspace that is not there is a usage error", async () => {
+    using here = stick();
+    const { code, stderr } = await ask(here.program, ["-p", "hi", "--workspace", join(here.path, "nope")]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("nope");
+  });
+
+  test("a schema whose list of values would take minutes to compile is refused at once", async () => {
+    using here = stick();
+    const schema = join(here.path, "schema.json");
+    writeFileSync(schema, JSON.stringify({ type: "string", enum: Array.from({ length: 5000 }, (_, index) => `value ${index}`) }));
+    const { code, stderr } = await ask(here.program, ["-p", "hi", "--json-schema", schema]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("256");
   });
 });
