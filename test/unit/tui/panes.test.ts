@@ -193,5 +193,5 @@ test("the first minute says how to get a model", () => {
     Bun.stripANSI(row),
   );
   expect(rows.join("\n")).toContain(hint);
-  expect(rows.join("\n")).toContain("/pull qwen2.5:1.5b  1.0 GB, fits");
+  expect(rows.join("\n")).toContain("/pull qwen2.5:1.5b  986 MB, fits");
 });
