@@ -15,9 +15,9 @@ export const COMMANDS: readonly SlashCommand[] = [
   { name: "sessions", takes: "", describe: "go back to an earlier conversation" },
   { name: "retry", takes: "", describe: "another take on the last answer" },
   { name: "edit", takes: "[N]", describe: "ask the last (or Nth last) message of yours in other words" },
-  { name: "branch", takes: "[next|back]", describe: "show another take of the last message that has several" },
+  { name: "branch", takes: "[N|back]", describe: "show the next (or Nth) take of the last message that has several" },
   { name: "copy", takes: "[N]", describe: "copy the last (or Nth last) answer" },
-  { name: "find", takes: "TEXT", describe: "search the conversation; again without TEXT goes on upwards" },
+  { name: "find", takes: "TEXT", describe: "search the conversation; then n and N go through it" },
   { name: "export", takes: "FILE", describe: "write the conversation as Markdown" },
   { name: "reasoning", takes: "", describe: "show or fold the reasoning" },
   { name: "models", takes: "", describe: "models here and those that can be had" },
@@ -26,6 +26,7 @@ export const COMMANDS: readonly SlashCommand[] = [
   { name: "import", takes: "FILE", describe: "copy a model that is on this computer" },
   { name: "cancel", takes: "", describe: "stop downloads and copies" },
   { name: "tasks", takes: "", describe: "what runs beside the conversation" },
+  { name: "theme", takes: "NAME", describe: "auto, dark, light or none, until you leave" },
   { name: "redraw", takes: "", describe: "draw the screen anew" },
   { name: "quit", takes: "", describe: "leave" },
 ];
@@ -43,6 +44,9 @@ export function parseSlash(draft: string): Parsed {
   if (COMMANDS.some((command) => command.name === name)) return { kind: "command", name, argument: argument.trim() };
   return { kind: "unknown", name, near: complete(`/${name}`)[0]?.name ?? null };
 }
+
+/** True for one line that is a command and nothing else could be: not even in part a message. */
+export const isCommandLine = (text: string): boolean => text.startsWith("/") && !text.includes("\n") && parseSlash(text).kind === "command";
 
 /** Commands that a half-typed one may mean, best first; none once an argument is being typed. */
 export function complete(draft: string): readonly SlashCommand[] {

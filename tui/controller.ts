@@ -1,21 +1,23 @@
 import type { MessageId, SessionId } from "../src/lib/brand.ts";
 import { visibleText } from "../src/lib/message.ts";
 import type { SessionEvent } from "../src/session/event.ts";
-import { COMMANDS, complete, parseSlash } from "./commands.ts";
+import { complete, isCommandLine, parseSlash, type SlashCommand } from "./commands.ts";
 import type { TuiDeps } from "./deps.ts";
 import { drawFrame, type Frame, modelItems, sessionItems } from "./frame.ts";
 import type { InputEvent } from "./input/splitter.ts";
-import { type Action, actionOf } from "./keymap.ts";
-import { type ListItem, type ListState, matching, moveSelection, openList } from "./overlays/list.ts";
+import { type Action, actionOf, type FindAction, findActionOf } from "./keymap.ts";
+import { inputToList, type ListItem, type ListState, matching, openList } from "./overlays/list.ts";
+import type { Match, TranscriptLayout } from "./panes/scroll.ts";
 import { createTranscript, type Transcript } from "./panes/transcript.ts";
 import { Composer } from "./parts/composer.ts";
 import { INITIAL_UI, type UiState } from "./state.ts";
-import { type Theme, themeFor } from "./theme.ts";
+import { type Theme, themeFor, THEMES } from "./theme.ts";
 
 /** How long a second Ctrl-C counts as the second. */
 const AGAIN_MS = 2000;
 const HINT_MS = 4000;
 const AGAIN = "Ctrl-C again to leave";
+const EDITING = "in other words: Enter asks anew, Esc leaves it";
 /** What terminals take through OSC 52 without cutting it. */
 const MAX_CLIPBOARD = 74_000;
 
@@ -25,15 +27,16 @@ const MAX_CLIPBOARD = 74_000;
  */
 export class Controller implements Disposable {
   readonly #deps: TuiDeps;
-  readonly #theme: Theme;
-  readonly #transcript: Transcript;
+  #theme: Theme;
+  #transcript: Transcript;
   readonly #composer = new Composer();
   readonly #leave: (code: number) => void;
   readonly #changed: (urgent: boolean) => void;
   readonly #stopListening: () => void;
   #ui: UiState = INITIAL_UI;
-  #scroll: Frame["transcript"] = { total: 0, visible: 1, top: 0 };
+  #drawn: Pick<Frame, "room" | "chatWidth" | "overlayRows"> = { room: 1, chatWidth: 80, overlayRows: 0 };
   #lastInterrupt = Number.NEGATIVE_INFINITY;
+  #lastQuit = Number.NEGATIVE_INFINITY;
   #forgetHint: () => void = () => undefined;
   #speed: { readonly turn: number; readonly since: number; tokens: number } | null = null;
 
@@ -61,24 +64,25 @@ export class Controller implements Disposable {
         ui: this.#ui,
         transcript: this.#transcript,
         composer: (room) => this.#composer.frame(room),
-        draft: this.#composer.text,
+        suggestions: this.#suggestions(),
         failure: view.lastFailure ? this.#deps.explain(view.lastFailure) : null,
         workspace: this.#deps.workspace,
+        hint: this.#ui.hint ?? this.#standingHint(),
         tokensPerSecond: this.#tokensPerSecond(),
         theme: this.#theme,
       },
       width,
       height,
     );
-    this.#scroll = frame.transcript;
+    this.#drawn = frame;
     return frame;
   }
 
   handle(event: InputEvent): void {
-    if (event.kind === "wheel") this.#scrollBy(event.rows);
-    else if (this.#deps.session.view().stick === "gone") this.#whileGone(event);
+    if (this.#deps.session.view().stick === "gone") this.#whileGone(event);
     else if (this.#listOpen() !== null) this.#listKey(event);
-    else if (event.kind === "paste") this.#composer.paste(event.text);
+    else if (event.kind === "wheel") this.#scrollBy(event.rows);
+    else if (event.kind === "paste") this.#paste(event.text, event.bracketed);
     else this.#key(event.raw);
     this.#changed(true);
   }
@@ -91,6 +95,9 @@ export class Controller implements Disposable {
       else this.#speed.tokens += event.tokens;
     }
     if (event.type === "session-opened") this.#ui = { ...this.#ui, top: null, find: null, editing: null };
+    // The message may not be on the path any more.
+    if (event.type === "path-changed" && this.#ui.editing !== null && !event.path.some(({ message }) => message.id === this.#ui.editing))
+      this.#ui = { ...this.#ui, editing: null };
     this.#changed(false);
   }
 
@@ -107,11 +114,35 @@ export class Controller implements Disposable {
   #key(raw: string): void {
     const action = actionOf(raw);
     if (this.#ui.hint !== null && action !== "interrupt") this.#hint(null);
+    if (this.#ui.find) {
+      const step = this.#composer.empty ? findActionOf(raw) : null;
+      if (step) return this.#findStep(step);
+      // Scrolling about among the matches does not end the search.
+      if (action !== "page-up" && action !== "page-down") this.#ui = { ...this.#ui, find: null };
+    }
     if (action) this.#act(action, raw);
     else {
       this.#composer.key(raw);
-      this.#ui = { ...this.#ui, suggestion: 0 };
+      this.#ui = { ...this.#ui, suggestion: 0, recalling: false };
     }
+  }
+
+  /**
+   * A command that came in one read is taken as typed: it is seen before Enter and can become no part of a message. Programs
+   * that drive a terminal, and slow links, send whole lines. With brackets it is a paste like any other.
+   */
+  #paste(text: string, bracketed: boolean): void {
+    if (this.#ui.hint !== null) this.#hint(null);
+    if (!bracketed && this.#composer.empty && isCommandLine(text)) this.#composer.insert(text);
+    else this.#composer.paste(text);
+    this.#ui = { ...this.#ui, suggestion: 0, find: null };
+  }
+
+  /** What the status line says as long as it is so. */
+  #standingHint(): string | null {
+    const { find, editing } = this.#ui;
+    if (find) return `“${find.needle}” ${find.number} of ${find.of}: n older, N newer, Esc done`;
+    return editing === null ? null : EDITING;
   }
 
   #act(action: Action, raw: string): void {
@@ -138,9 +169,9 @@ export class Controller implements Disposable {
       case "promote-paste":
         return this.#hint(this.#composer.promote() ? "the pasted text is now yours" : "nothing pasted in this draft");
       case "page-up":
-        return this.#scrollBy(-Math.max(1, this.#scroll.visible - 2));
+        return this.#scrollBy(-Math.max(1, this.#drawn.room - 2));
       case "page-down":
-        return this.#scrollBy(Math.max(1, this.#scroll.visible - 2));
+        return this.#scrollBy(Math.max(1, this.#drawn.room - 2));
       case "end":
         if (this.#composer.empty) this.#ui = { ...this.#ui, top: null };
         else this.#composer.key(raw);
@@ -148,17 +179,31 @@ export class Controller implements Disposable {
       case "up":
       case "down":
         return this.#arrow(action === "up" ? -1 : 1, raw);
+      case "left":
+      case "right":
+        // On an empty line there is nowhere to go; the takes of an answer lie side by side.
+        if (this.#composer.empty && this.#takesShown()) this.#branch(action === "left" ? "back" : "next");
+        else this.#composer.key(raw);
     }
   }
 
+  /** None while the arrows go through history: what they bring back is not being typed. */
+  #suggestions(): readonly SlashCommand[] {
+    return this.#ui.recalling ? [] : complete(this.#composer.text);
+  }
+
   #arrow(by: -1 | 1, raw: string): void {
-    const suggestions = complete(this.#composer.text);
-    if (suggestions.length === 0) return this.#composer.key(raw);
+    const suggestions = this.#suggestions();
+    if (suggestions.length === 0) {
+      this.#ui = { ...this.#ui, recalling: true };
+      return this.#composer.key(raw);
+    }
     this.#ui = { ...this.#ui, suggestion: Math.max(0, Math.min(suggestions.length - 1, this.#ui.suggestion + by)) };
   }
 
   #complete(): void {
     const chosen = complete(this.#composer.text)[this.#ui.suggestion];
+    this.#ui = { ...this.#ui, recalling: false };
     if (!chosen) return;
     this.#composer.set(`/${chosen.name}${chosen.takes === "" ? "" : " "}`);
     this.#ui = { ...this.#ui, suggestion: 0 };
@@ -167,7 +212,7 @@ export class Controller implements Disposable {
   #escape(): void {
     if (this.#ui.overlay) this.#ui = { ...this.#ui, overlay: null };
     else if (this.#ui.editing !== null) this.#stopEditing();
-    else if (complete(this.#composer.text).length > 0) this.#composer.set("");
+    else if (this.#suggestions().length > 0) this.#composer.set("");
     else this.#deps.session.dispatch({ type: "cancel" });
   }
 
@@ -186,7 +231,9 @@ export class Controller implements Disposable {
 
   #quit(): void {
     const running = this.#deps.session.view().jobs.some((job) => job.state === "running");
-    if (!running || this.#ui.hint !== null) return this.#leave(0);
+    const again = this.#deps.timers.monotonic() - this.#lastQuit < HINT_MS;
+    if (!running || again) return this.#leave(0);
+    this.#lastQuit = this.#deps.timers.monotonic();
     this.#hint("a download runs; it goes on where it stopped next time. Ctrl-D again to leave");
   }
 
@@ -195,16 +242,21 @@ export class Controller implements Disposable {
   }
 
   #scrollBy(rows: number): void {
-    const { total, visible, top } = this.#scroll;
-    if (this.#ui.overlay?.kind === "help") {
-      const { overlay } = this.#ui;
-      this.#ui = { ...this.#ui, overlay: { ...overlay, top: Math.max(0, Math.min(COMMANDS.length + 10, overlay.top + rows)) } };
-      return;
+    const { overlay, top } = this.#ui;
+    const { room, overlayRows } = this.#drawn;
+    if (overlay?.kind === "help") {
+      this.#ui = { ...this.#ui, overlay: { ...overlay, top: Math.max(0, Math.min(overlayRows - room + 1, overlay.top + rows)) } };
+    } else if (overlay === null) {
+      const layout = this.#layout();
+      const to = layout.scroll(top, rows, room);
+      this.#ui = { ...this.#ui, top: to, leftAt: top === null ? layout.extent : this.#ui.leftAt };
     }
-    const bottom = Math.max(0, total - visible);
-    const to = Math.max(0, top + rows);
-    const leftAt = this.#ui.top === null ? total : this.#ui.leftAt;
-    this.#ui = { ...this.#ui, top: to >= bottom ? null : to, leftAt };
+  }
+
+  #layout(): TranscriptLayout {
+    const view = this.#deps.session.view();
+    const failure = view.lastFailure ? this.#deps.explain(view.lastFailure) : null;
+    return this.#transcript.layout(view, this.#drawn.chatWidth, { reasoning: this.#ui.reasoning, failure });
   }
 
   /** Said in the status line, and gone after a while. */
@@ -224,14 +276,17 @@ export class Controller implements Disposable {
     const draft = this.#composer.text;
     if (draft.trim() === "") return;
     // The chosen suggestion is what Enter means while the list is open.
-    const chosen = complete(draft)[this.#ui.suggestion];
-    const parsed = parseSlash(chosen && chosen.takes === "" ? `/${chosen.name}` : draft);
+    const chosen = this.#suggestions()[this.#ui.suggestion];
+    const written = draft.startsWith("/") ? this.#composer.expanded : draft;
+    const parsed = parseSlash(chosen && chosen.takes === "" ? `/${chosen.name}` : written);
     if (parsed.kind === "unknown") {
+      // Out of the way, or what is typed next would be glued to it and go out as a message.
+      this.#composer.toHistory();
       const near = parsed.near === null ? "" : ` Did you mean /${parsed.near}?`;
-      return this.#hint(`There is no command /${parsed.name}.${near} /help lists them.`);
+      return this.#hint(`There is no command /${parsed.name}.${near} /help lists them; Up brings it back.`);
     }
     const ended = this.#deps.session.view().jobs.filter((job) => job.state !== "running");
-    this.#ui = { ...this.#ui, top: null, overlay: null, suggestion: 0, seenJobs: ended.map((job) => job.id) };
+    this.#ui = { ...this.#ui, overlay: null, suggestion: 0, recalling: false, seenJobs: ended.map((job) => job.id) };
     if (parsed.kind === "command") {
       this.#composer.toHistory();
       return this.#command(parsed.name, parsed.argument);
@@ -241,7 +296,7 @@ export class Controller implements Disposable {
     if (!first) return;
     const sent = first.text.startsWith("//") && first.kind === "typed" ? [{ ...first, text: first.text.slice(1) }, ...rest] : spans;
     const { editing } = this.#ui;
-    this.#ui = { ...this.#ui, editing: null };
+    this.#ui = { ...this.#ui, editing: null, top: null };
     if (editing === null) this.#deps.session.dispatch({ type: "prompt", spans: sent });
     else this.#deps.session.dispatch({ type: "edit", message: editing as MessageId, spans: sent });
   }
@@ -267,11 +322,12 @@ export class Controller implements Disposable {
         this.#ui = { ...this.#ui, overlay: { kind: "models", list: openList("Models", "type to narrow · Enter uses or pulls it · Esc") } };
         return;
       case "retry":
+        this.#ui = { ...this.#ui, top: null };
         return session.dispatch({ type: "retry" });
       case "edit":
         return this.#edit(argument);
       case "branch":
-        return this.#branch(argument === "back" ? -1 : 1);
+        return this.#branch(argument === "" || argument === "next" ? "next" : argument === "back" ? "back" : Number(argument));
       case "copy":
         return this.#copy(argument);
       case "find":
@@ -282,9 +338,7 @@ export class Controller implements Disposable {
         this.#ui = { ...this.#ui, reasoning: !this.#ui.reasoning };
         return;
       case "model":
-        return this.#needs(argument, "a name, or auto; /models lists them", (wanted) =>
-          session.dispatch({ type: "use-model", name: wanted === "auto" ? null : wanted }),
-        );
+        return this.#needs(argument, "a name, or auto; /models lists them", (wanted) => this.#useModel(wanted));
       case "pull":
         return this.#needs(argument, "a name; /models lists them", (wanted) => session.dispatch({ type: "pull-model", name: wanted }));
       case "import":
@@ -294,6 +348,8 @@ export class Controller implements Disposable {
         return;
       case "tasks":
         return this.#act("tasks", "");
+      case "theme":
+        return this.#needs(argument, `one of ${THEMES.join(", ")}`, (wanted) => this.#useTheme(wanted));
       case "redraw":
         return this.#act("redraw", "");
       case "quit":
@@ -312,9 +368,30 @@ export class Controller implements Disposable {
     const asked = this.#deps.session.view().path.filter(({ message }) => message.role === "user" && !message.redacted);
     const message = asked.at(-(Number.parseInt(argument, 10) || 1))?.message;
     if (!message) return this.#hint("there is no such message of yours");
-    this.#composer.set(visibleText(message.spans));
+    this.#composer.setSpans(message.spans);
     this.#ui = { ...this.#ui, editing: message.id };
-    this.#hint("in other words: Enter asks anew, Esc leaves it", 60_000);
+  }
+
+  #useModel(wanted: string): void {
+    const { session } = this.#deps;
+    if (wanted === "auto") return session.dispatch({ type: "use-model", name: null });
+    const known = session.view().catalogue.find((model) => model.name === wanted);
+    // A path, or a name that the list does not have yet, is for the session to judge.
+    if (!known || known.state === "ready") return session.dispatch({ type: "use-model", name: wanted });
+    const way = {
+      downloadable: `/pull ${wanted} downloads it`,
+      "found-on-host": `/import ${known.path ?? ""} copies it`,
+      broken: known.verdict,
+    };
+    this.#hint(`${wanted} is not on the stick; ${way[known.state]}`);
+  }
+
+  #useTheme(wanted: string): void {
+    const setting = THEMES.find((name) => name === wanted);
+    if (!setting) return this.#hint(`there is no theme ${wanted}; there are ${THEMES.join(", ")}`);
+    this.#theme = themeFor({ ...this.#deps.theme, setting });
+    this.#transcript = createTranscript(this.#theme);
+    this.#hint(`theme ${setting} until you leave; “noctem config set theme ${setting}” keeps it`);
   }
 
   #stopEditing(): void {
@@ -322,11 +399,19 @@ export class Controller implements Disposable {
     this.#composer.set("");
   }
 
-  #branch(by: 1 | -1): void {
-    const shown = this.#deps.session.view().path.findLast((entry) => entry.takes > 1);
-    const next = shown && shown.siblings[(shown.take - 1 + by + shown.takes) % shown.takes];
-    if (next) this.#deps.session.dispatch({ type: "branch", message: next });
-    else this.#hint("nothing here has several takes; /retry and /edit make them");
+  #takesShown() {
+    return this.#deps.session.view().path.findLast((entry) => entry.takes > 1);
+  }
+
+  /** `to` is a take's number, counted from 1. */
+  #branch(to: "next" | "back" | number): void {
+    const shown = this.#takesShown();
+    if (!shown) return this.#hint("nothing here has several takes; /retry and /edit make them");
+    const { take, takes, siblings } = shown;
+    const index = typeof to === "number" ? to - 1 : (take - 1 + (to === "next" ? 1 : -1) + takes) % takes;
+    const message = siblings[index];
+    if (message) this.#deps.session.dispatch({ type: "branch", message });
+    else this.#hint(`there are takes 1 to ${takes}`);
   }
 
   #copy(argument: string): void {
@@ -340,20 +425,33 @@ export class Controller implements Disposable {
   }
 
   #find(argument: string): void {
-    const needle = argument === "" ? (this.#ui.find?.needle ?? "") : argument;
-    if (needle === "") return this.#hint("it needs a text to find");
-    const from = argument === "" ? (this.#ui.find?.row ?? this.#scroll.total) - 1 : this.#scroll.total - 1;
-    const { columns } = this.#deps.terminal.size;
-    const layout = this.#transcript.layout(this.#deps.session.view(), columns, { reasoning: this.#ui.reasoning, failure: null });
-    const row = layout.find(needle, Math.min(from, layout.total - 1), -1);
-    if (row === null) return this.#hint(`“${needle}” is not ${argument === "" ? "further up" : "in this conversation"}`);
-    const top = Math.max(0, row - Math.floor(this.#scroll.visible / 2));
-    this.#ui = {
-      ...this.#ui,
-      find: { needle, row },
-      top: top >= this.#scroll.total - this.#scroll.visible ? null : top,
-      leftAt: this.#scroll.total,
-    };
+    if (argument === "") return this.#hint("it needs a text, like /find zstd");
+    const found = this.#layout().matches(argument);
+    if (found.length === 0) return this.#hint(`“${argument}” is not in this conversation`);
+    this.#showMatch(argument, found, found.length - 1);
+  }
+
+  #findStep(step: FindAction): void {
+    const { find } = this.#ui;
+    if (!find) return;
+    if (step === "done") {
+      this.#ui = { ...this.#ui, find: null };
+      return;
+    }
+    // Searched again: an answer may have grown, a new width may have moved the rows.
+    const found = this.#layout().matches(find.needle);
+    const here = found.findIndex((match) => match.id === find.at.id && match.offset >= find.at.offset);
+    const from = here < 0 ? found.length : here;
+    if (found.length > 0) this.#showMatch(find.needle, found, (from + (step === "older" ? -1 : 1) + found.length) % found.length);
+  }
+
+  #showMatch(needle: string, found: readonly Match[], index: number): void {
+    const at = found[index];
+    if (!at) return;
+    const layout = this.#layout();
+    const top = layout.scroll(at, -Math.floor(this.#drawn.room / 2), this.#drawn.room);
+    const leftAt = this.#ui.top === null ? layout.extent : this.#ui.leftAt;
+    this.#ui = { ...this.#ui, find: { needle, at, number: index + 1, of: found.length }, top, leftAt };
   }
 
   // Lists to choose from
@@ -368,27 +466,14 @@ export class Controller implements Disposable {
     if (overlay?.kind !== "sessions" && overlay?.kind !== "models") return;
     const view = this.#deps.session.view();
     const found = matching(overlay.kind === "sessions" ? sessionItems(view.sessions) : modelItems(view.catalogue), overlay.list.filter);
-    const chosen = found[overlay.list.selected];
-    const put = (list: ListState) => (this.#ui = { ...this.#ui, overlay: { ...overlay, list } });
-    const raw = event.kind === "key" ? event.raw : "";
-    switch (actionOf(raw)) {
-      case "up":
-        return void put(moveSelection(overlay.list, -1, found.length));
-      case "down":
-        return void put(moveSelection(overlay.list, 1, found.length));
-      case "escape":
-      case "interrupt":
-        this.#ui = { ...this.#ui, overlay: null, hint: null };
-        return;
-      case "submit":
-        this.#ui = { ...this.#ui, overlay: null, hint: null };
-        return chosen && this.#choose(overlay.kind, chosen);
-      case "delete-or-quit":
-        return overlay.kind === "sessions" && chosen ? this.#forget(chosen) : undefined;
-      default:
-        if (raw === "\u007f") put({ ...overlay.list, filter: overlay.list.filter.slice(0, -1), selected: 0 });
-        else if (raw >= " " && !raw.startsWith("\u001b")) put({ ...overlay.list, filter: overlay.list.filter + raw, selected: 0 });
+    const { list, done, chosen } = inputToList(overlay.list, found, event);
+    this.#ui = { ...this.#ui, overlay: done === "open" || done === "delete" ? { ...overlay, list } : null };
+    if (done === "delete") {
+      if (overlay.kind === "sessions" && chosen) this.#forget(chosen);
+      return;
     }
+    this.#hint(null);
+    if (done === "choose" && chosen) this.#choose(overlay.kind, chosen);
   }
 
   #choose(kind: "sessions" | "models", { id }: ListItem): void {
@@ -398,11 +483,12 @@ export class Controller implements Disposable {
     if (model?.state === "ready") session.dispatch({ type: "use-model", name: model.name });
     else if (model?.state === "downloadable") session.dispatch({ type: "pull-model", name: model.name });
     else if (model?.state === "found-on-host" && model.path !== null) session.dispatch({ type: "import-model", path: model.path });
+    else if (model) this.#hint(`${model.name} cannot be used: ${model.verdict}`);
   }
 
   /** Forgetting is for good, so it takes two presses on the same conversation. */
   #forget({ id, text }: ListItem): void {
-    const question = `Ctrl-D again forgets “${text}” for good`;
+    const question = `Ctrl-D again forgets “${text.trim()}” for good`;
     if (this.#ui.hint !== question) return this.#hint(question);
     this.#hint(null);
     this.#deps.session.dispatch({ type: "delete-session", session: id as SessionId });

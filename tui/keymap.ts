@@ -14,7 +14,9 @@ export type Action =
   | "page-down"
   | "end"
   | "up"
-  | "down";
+  | "down"
+  | "left"
+  | "right";
 
 const KEYS: Readonly<Record<string, Action>> = {
   "\r": "submit",
@@ -39,9 +41,28 @@ const KEYS: Readonly<Record<string, Action>> = {
   "\u001bOA": "up",
   "\u001b[B": "down",
   "\u001bOB": "down",
+  "\u001b[C": "right",
+  "\u001bOC": "right",
+  "\u001b[D": "left",
+  "\u001bOD": "left",
 };
 
 export const actionOf = (raw: string): Action | null => KEYS[raw] ?? null;
+
+/** While `/find` shows its matches and nothing is typed; any other key ends it and does what it always does. */
+export type FindAction = "older" | "newer" | "done";
+const FIND_KEYS: Readonly<Record<string, FindAction>> = {
+  n: "older",
+  N: "newer",
+  "\r": "older",
+  "\u001b[A": "older",
+  "\u001bOA": "older",
+  "\u001b[B": "newer",
+  "\u001bOB": "newer",
+  "\u001b": "done",
+};
+
+export const findActionOf = (raw: string): FindAction | null => FIND_KEYS[raw] ?? null;
 
 /** For /help. */
 export const KEY_HELP: readonly (readonly [string, string])[] = [
@@ -51,6 +72,7 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ["Ctrl-C", "stop the answer; else put the draft into history; twice leaves"],
   ["Ctrl-D", "delete; leave when nothing is typed"],
   ["Up, Down", "earlier messages of yours"],
+  ["Left, Right", "on an empty line: the other takes of an answer"],
   ["PgUp, PgDn, wheel, End", "scroll, back to the end"],
   ["Tab", "complete a command"],
   ["Ctrl-G", "take a pasted piece as your own words"],

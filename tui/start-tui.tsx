@@ -4,8 +4,14 @@ import { Controller } from "./controller.ts";
 import type { TuiDeps } from "./deps.ts";
 import type { Frame } from "./frame.ts";
 
-/** Above this Ink would hold back the echo of a key; streaming is limited by `framesPerSecond` instead. */
+/** Above this Ink would hold back the echo of a key; streaming is limited by `Screen` instead. */
 const MAX_FPS = 125;
+/**
+ * Part of a core that frames of a streaming answer may take, keys not counted: the model needs the rest. A frame of 80×24 costs
+ * 6 ms and of 200×60 twice that, nearly all of it Ink's, and more on a busy computer; there are then fewer of them.
+ */
+const DRAWING_SHARE = 0.08;
+const LEAST_FPS = 5;
 
 /**
  * The chat on the whole screen, until the person leaves or `signal` fires. Returns the exit code. Whatever happens in it, the
@@ -36,7 +42,10 @@ export async function startTui(deps: TuiDeps): Promise<number> {
     alternateScreen: true,
     incrementalRendering: true,
     maxFps: MAX_FPS,
+    onRender: () => screen.drawn(),
   });
+  // Ink ends itself when drawing throws: then this fails too, instead of waiting for keys before a blank screen.
+  const broken = ink.waitUntilExit().then(() => left.promise);
   const stops = [
     terminal.onInput((event) => controller.handle(event)),
     terminal.onDrain(() => screen.draw()),
@@ -49,23 +58,26 @@ export async function startTui(deps: TuiDeps): Promise<number> {
     }),
   ];
   try {
-    return await left.promise;
+    return await Promise.race([left.promise, broken]);
   } finally {
     for (const stop of stops) stop();
     screen.close();
     ink.unmount();
-    await ink.waitUntilExit();
+    await broken.catch(() => undefined);
   }
 }
 
-/** Holds the frame that is shown. Keys are drawn at once, everything else at most `framesPerSecond` times a second. */
+/** Holds the frame that is shown. Keys are drawn at once, everything else as often as `framesPerSecond` and its cost allow. */
 class Screen implements FrameSource {
   readonly #make: (width: number, height: number) => Frame;
   readonly #deps: TuiDeps;
   readonly #listeners = new Set<() => void>();
-  #frame: Frame = { rows: [""], cursor: null, transcript: { total: 0, visible: 1, top: 0 } };
+  #frame: Frame = { rows: [""], cursor: null, room: 1, chatWidth: 1, overlayRows: 0 };
   #later: (() => void) | null = null;
   #missed = false;
+  #startedAt: number | null = null;
+  /** Milliseconds that a frame takes from the view to the terminal; a moving average. */
+  #cost = 0;
 
   constructor(make: (width: number, height: number) => Frame, deps: TuiDeps) {
     this.#make = make;
@@ -89,13 +101,23 @@ class Screen implements FrameSource {
     }
     this.#missed = false;
     const { columns, rows } = this.#deps.terminal.size;
+    this.#startedAt = this.#deps.timers.monotonic();
     this.#frame = this.#make(columns, rows);
     for (const listener of this.#listeners) listener();
   }
 
+  /** Ink has written the frame. */
+  drawn(): void {
+    if (this.#startedAt === null) return;
+    const took = this.#deps.timers.monotonic() - this.#startedAt;
+    this.#startedAt = null;
+    this.#cost += (took - this.#cost) / 8;
+  }
+
   drawSoon(): void {
     if (this.#missed || this.#later) return;
-    this.#later = this.#deps.timers.after(1000 / this.#deps.framesPerSecond, () => {
+    const pause = Math.max(1000 / this.#deps.framesPerSecond, this.#cost / DRAWING_SHARE);
+    this.#later = this.#deps.timers.after(Math.min(1000 / LEAST_FPS, pause), () => {
       this.#later = null;
       this.draw();
     });

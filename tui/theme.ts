@@ -18,8 +18,10 @@ export interface Theme {
 }
 export type Styler = (text: string) => string;
 
+export const THEMES = ["auto", "dark", "light", "none"] as const;
+
 export interface ThemeWish {
-  readonly setting: "auto" | "dark" | "light" | "none";
+  readonly setting: (typeof THEMES)[number];
   /** The environment asks for no colour (`NO_COLOR`). Bold and inverse stay: they are not colours. */
   readonly noColor: boolean;
   /** `COLORFGBG`, e.g. "15;0"; the only way to learn the background without asking the terminal and waiting. */

@@ -62,6 +62,9 @@ export class Terminal<E> implements Disposable {
     process.on("SIGCONT", this.#resumed);
     // Whatever ends the process without closing this first: the terminal is not ours to keep.
     process.on("exit", this.#putBack);
+    // Before whoever reports a bug: the report would be written on the screen that goes away with the process.
+    process.prependListener("uncaughtException", this.#crashed);
+    process.prependListener("unhandledRejection", this.#crashed);
     this.#take();
   }
 
@@ -105,6 +108,8 @@ export class Terminal<E> implements Disposable {
     process.off("SIGWINCH", this.#resized);
     process.off("SIGCONT", this.#resumed);
     process.off("exit", this.#putBack);
+    process.off("uncaughtException", this.#crashed);
+    process.off("unhandledRejection", this.#crashed);
     this.#putBack();
     this.#open = false;
     process.stdin.pause();
@@ -142,6 +147,12 @@ export class Terminal<E> implements Disposable {
     this.#out.write(ENTER);
   }
 
+  /** Nothing is drawn from here on. Whether the process ends is for others to say. */
+  readonly #crashed = (): void => {
+    this.#putBack();
+    this.#out.mute();
+  };
+
   readonly #putBack = (): void => {
     if (!this.#open) return;
     try {
@@ -162,6 +173,7 @@ class TerminalOutput extends Writable {
   #bytes = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
+  #muted = false;
 
   constructor(fd: number, drained: () => void) {
     super({ decodeStrings: true, highWaterMark: MAX_QUEUED });
@@ -182,7 +194,7 @@ class TerminalOutput extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    if (!this.#closed && this.#bytes + chunk.length <= MAX_QUEUED) {
+    if (!this.#closed && !this.#muted && this.#bytes + chunk.length <= MAX_QUEUED) {
       this.#queue.push(chunk);
       this.#bytes += chunk.length;
       this.#pump();
@@ -199,6 +211,11 @@ class TerminalOutput extends Writable {
     } catch {
       // Nobody reads it any more.
     }
+  }
+
+  /** Drops what is written from now on. */
+  mute(): void {
+    this.#muted = true;
   }
 
   close(): void {

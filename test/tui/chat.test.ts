@@ -120,7 +120,8 @@ describe("talking", () => {
     await chat.see(/no model/u);
     expect(chat.text()).toMatch(/\/pull/u);
     await ask(chat, "anyone?");
-    await chat.see(/goes out when a model is ready: anyone\?/u);
+    await chat.see(/goes out when a model is ready/u);
+    expect(chat.text()).toContain("anyone?");
   });
 
   test("an answer that fails says so, and the next one works: the engine is killed in the middle", async () => {

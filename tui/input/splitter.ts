@@ -2,8 +2,8 @@
 export type InputEvent =
   /** `raw` is the key as the terminal sent it. `alone`: it came in a read of its own, so a person can have pressed it. */
   | { readonly kind: "key"; readonly raw: string; readonly alone: boolean }
-  /** Pasted text: bracketed by the terminal, or too much at once to have been typed. */
-  | { readonly kind: "paste"; readonly text: string }
+  /** Pasted text: `bracketed` by the terminal, or too much at once to have been typed. */
+  | { readonly kind: "paste"; readonly text: string; readonly bracketed: boolean }
   /** The wheel, which terminals send as a burst of equal arrows while no mouse mode is on. Rows; negative is up. */
   | { readonly kind: "wheel"; readonly rows: number };
 
@@ -36,6 +36,8 @@ const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });
 export class InputSplitter {
   #buffer = "";
   #pasting = false;
+  /** An unmarked paste is being read: it comes in as many reads as the terminal likes, the last of them perhaps short. */
+  #bursting = false;
 
   get pending(): boolean {
     return this.#buffer !== "" || this.#pasting;
@@ -47,7 +49,14 @@ export class InputSplitter {
 
   feed(read: string): InputEvent[] {
     if (!this.pending && WHEEL.test(read)) return [wheel(read)];
-    if (!this.pending && isUnbracketedPaste(read)) return burst(read);
+    if (this.#bursting || (!this.pending && read.length > MOST_TYPED_AT_ONCE)) {
+      if (isText(read)) {
+        this.#bursting = true;
+        this.#buffer += read;
+        return this.#buffer.length > MAX_PASTE ? this.flush() : [];
+      }
+      if (this.#bursting) return [...this.flush(), ...this.feed(read)];
+    }
     const alone = !this.pending && isOneKey(read);
     this.#buffer += read;
     const events: InputEvent[] = [];
@@ -64,6 +73,10 @@ export class InputSplitter {
     if (this.#pasting) return [this.#endPaste(this.#buffer)];
     const raw = this.#buffer;
     this.#buffer = "";
+    if (this.#bursting) {
+      this.#bursting = false;
+      return burst(raw);
+    }
     return raw === "" ? [] : [{ kind: "key", raw, alone: true }];
   }
 
@@ -103,13 +116,11 @@ export class InputSplitter {
   #endPaste(text: string): InputEvent {
     this.#pasting = false;
     this.#buffer = "";
-    return { kind: "paste", text: normalise(text.replaceAll(PASTE_START, "").replaceAll(PASTE_END, "")) };
+    return { kind: "paste", text: normalise(text.replaceAll(PASTE_START, "").replaceAll(PASTE_END, "")), bracketed: true };
   }
 }
 
-function isUnbracketedPaste(read: string): boolean {
-  return read.length > MOST_TYPED_AT_ONCE && !read.includes("\u001b") && !read.includes(CTRL_C);
-}
+const isText = (read: string) => !read.includes("\u001b") && !read.includes(CTRL_C);
 
 /**
  * One line with Enter behind it is what programs that drive a terminal send, and what a slow link makes of quick typing: the
@@ -117,9 +128,9 @@ function isUnbracketedPaste(read: string): boolean {
  */
 function burst(read: string): InputEvent[] {
   const line = /^([^\r\n]+)\r$/u.exec(read)?.[1];
-  if (line === undefined) return [{ kind: "paste", text: normalise(read) }];
+  if (line === undefined) return [{ kind: "paste", text: normalise(read), bracketed: false }];
   return [
-    { kind: "paste", text: normalise(line) },
+    { kind: "paste", text: normalise(line), bracketed: false },
     { kind: "key", raw: "\r", alone: false },
   ];
 }

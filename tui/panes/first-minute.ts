@@ -18,7 +18,10 @@ export function firstMinuteRows(view: ViewState, width: number, theme: Theme): s
     ...labelled("heart", heartLine(view, theme), room),
     ...labelled("model", modelLine(view, theme), room),
     "",
-    ...wrap(theme.dim("Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc stops an answer, Ctrl-C twice leaves."), room),
+    ...wrap(
+      theme.dim("Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc stops an answer, Ctrl-C twice leaves."),
+      room,
+    ),
     ...(ready ? [] : offers(view.catalogue, room, theme)),
   ].map((row) => ` ${row}`);
 }

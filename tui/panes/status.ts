@@ -15,19 +15,29 @@ export interface StatusFacts {
 /** One row in inverse. What matters least goes first when the row is narrow. */
 export function statusRow(view: ViewState, facts: StatusFacts, width: number, theme: Theme): string {
   if (facts.hint !== null) return theme.inverse(pad(` ${facts.hint}`, width));
+  const roomy = row(view, facts, width, (name) => name);
+  return theme.inverse(pad(roomy.dropped ? row(view, facts, width, shortName).text : roomy.text, width));
+}
+
+function row(
+  view: ViewState,
+  facts: StatusFacts,
+  width: number,
+  nameOf: (name: string) => string,
+): { readonly text: string; readonly dropped: boolean } {
   const tier = view.live?.tier ?? view.lastReply?.tier ?? "quick";
   const parts: { readonly text: string; readonly keep: number }[] = [
     { text: markOf(view), keep: 9 },
-    { text: modelText(view.models[tier], tier, width), keep: 8 },
+    { text: modelText(view.models[tier], tier, width, nameOf), keep: 8 },
     { text: speedText(facts.tokensPerSecond), keep: 6 },
     { text: contextText(view), keep: 5 },
     { text: gpuText(view.models[tier]), keep: 2 },
     { text: memoryText(view), keep: 1 },
     { text: chatText(facts.workspace), keep: 3 },
   ].filter((part) => part.text !== "");
-  for (;;) {
+  for (let dropped = false; ; dropped = true) {
     const text = ` ${parts.map((part) => part.text).join(" │ ")} `;
-    if (cells(text) <= width || parts.length <= 1) return theme.inverse(pad(text, width));
+    if (cells(text) <= width || parts.length <= 1) return { text, dropped };
     const least = parts.reduce((low, part) => (part.keep < low.keep ? part : low));
     parts.splice(parts.indexOf(least), 1);
   }
@@ -38,8 +48,11 @@ function markOf(view: ViewState): string {
   return view.store.warning === null ? "[private]" : "[not stored]";
 }
 
-function modelText(state: ModelState, tier: string, width: number): string {
-  const name = "name" in state ? fit(chatText(state.name), Math.max(8, Math.floor(width / 3))) : "";
+/** `qwen2.5:7b-instruct-q4_K_M` is `qwen2.5:7b` to anybody who has no two of it. */
+const shortName = (name: string) => (name.includes(":") ? name.replace(/-.*$/u, "") : name);
+
+function modelText(state: ModelState, tier: string, width: number, nameOf: (name: string) => string): string {
+  const name = "name" in state ? fit(chatText(nameOf(state.name)), Math.max(8, Math.floor(width / 3))) : "";
   switch (state.kind) {
     case "none":
       return "no model (/pull or /import)";

@@ -1,10 +1,11 @@
 import { reasoningText, type Span, type StopReason, visibleText } from "../../src/lib/message.ts";
 import type { ShownMessage } from "../../src/session/event.ts";
 import type { LiveTurn, Notice, ViewState } from "../../src/session/view.ts";
-import { joinBlocks, renderBlock, renderMarkdown, splitBlocks } from "../markdown.ts";
+import { renderBlock, renderMarkdown, splitBlocks } from "../markdown.ts";
 import { wrap } from "../text/rows.ts";
 import { chatText } from "../text/sanitise.ts";
 import type { Theme } from "../theme.ts";
+import { layoutOf, type Segment, type TranscriptLayout } from "./scroll.ts";
 
 export interface TranscriptOptions {
   /** Show reasoning in full instead of one folded row. */
@@ -13,109 +14,112 @@ export interface TranscriptOptions {
   readonly failure: string | null;
 }
 
-/** The rows of a conversation at one width. Rows are styled, at most `width` cells, and safe to print. */
-export interface TranscriptLayout {
-  readonly total: number;
-  slice(start: number, count: number): string[];
-  /** First row from `from` on, in `direction`, that contains `needle` whatever its case; null when there is none. */
-  find(needle: string, from: number, direction: 1 | -1): number | null;
-}
-
 export interface Transcript {
+  /** Rows are styled, at most `width` cells, and safe to print. */
   layout(view: ViewState, width: number, options: TranscriptOptions): TranscriptLayout;
 }
 
 /** Column 0 belongs to us: what stands behind this bar comes from a model. */
 const MODEL_BAR = " ┊ ";
-const MAX_CACHED = 4000;
+/** Rendered messages that are kept; the heights of all of them are, so that no scroll renders what it only passes. */
+const MAX_CACHED = 1000;
 
 /**
- * Lays out what is shown and remembers it: a finished message is rendered once for each width, and while one grows only its
- * last open block is. Scrolling through any length costs the visible rows alone.
+ * Lays out what is shown and remembers it: a message is rendered when it comes into sight, once for each width, and while one
+ * grows only its last open block is. The first frame and a new size cost the visible rows, however long the conversation.
  */
 export function createTranscript(theme: Theme): Transcript {
-  const messages = new Map<string, { readonly key: string; readonly rows: readonly string[] }>();
   const live = new LiveRows(theme);
-  let settled: { readonly key: readonly unknown[]; readonly segments: readonly (readonly string[])[] } | null = null;
+  let settled: { readonly key: readonly unknown[]; readonly segments: readonly Segment[] } | null = null;
+  let memory = new Rendered(0, false);
 
-  const cached = (shown: ShownMessage, width: number, reasoning: boolean): readonly string[] => {
-    const { id, redacted } = shown.message;
-    const key = `${width} ${reasoning} ${redacted} ${shown.take}/${shown.takes}`;
-    const known = messages.get(id);
-    if (known?.key === key) return known.rows;
-    const rows = messageRows(shown, width, reasoning, theme);
-    if (messages.size >= MAX_CACHED) messages.delete(messages.keys().next().value ?? "");
-    messages.set(id, { key, rows });
-    return rows;
+  const segmentOf = (shown: ShownMessage, width: number, options: TranscriptOptions, last: boolean): Segment => {
+    const key = `${shown.message.redacted} ${shown.take}/${shown.takes} ${last}`;
+    const rendered = memory;
+    const render = () => messageRows(shown, { width, reasoning: options.reasoning, lastTakes: last, theme });
+    return {
+      id: shown.message.id,
+      rows: () => rendered.rows(shown.message.id, key, render),
+      height: () => rendered.height(shown.message.id, key, render),
+    };
   };
 
   return {
     layout(view, width, options) {
       const key = [view.path, view.notices, width, options.reasoning] as const;
       if (!settled || key.some((part, index) => part !== settled?.key[index])) {
-        const loose = noticesAfter(view.notices, null).map((notice) => noticeRows(notice, width, theme));
+        if (!memory.fits(width, options.reasoning)) memory = new Rendered(width, options.reasoning);
+        const lastTakes = view.path.findLast((shown) => shown.takes > 1);
         const path = view.path.flatMap((shown) => [
-          cached(shown, width, options.reasoning),
-          ...noticesAfter(view.notices, shown.message.id).map((notice) => noticeRows(notice, width, theme)),
+          segmentOf(shown, width, options, shown === lastTakes),
+          ...noticesAfter(view.notices, shown.message.id, width, theme),
         ]);
-        settled = { key, segments: [...loose, ...path] };
+        settled = { key, segments: [...noticesAfter(view.notices, null, width, theme), ...path] };
       }
-      const tail = tailRows(view, width, options, theme, live);
-      return layoutOf(tail.length > 0 ? [...settled.segments, tail] : settled.segments);
+      return layoutOf(settled.segments, tailRows(view, width, options, theme, live));
     },
   };
 }
 
-function layoutOf(segments: readonly (readonly string[])[]): TranscriptLayout {
-  const starts: number[] = [];
-  let total = 0;
-  for (const rows of segments) {
-    starts.push(total);
-    total += rows.length;
+/** What was rendered at one width, and how tall it is. */
+class Rendered {
+  readonly #width: number;
+  readonly #reasoning: boolean;
+  readonly #rows = new Map<string, { readonly key: string; readonly rows: readonly string[] }>();
+  readonly #heights = new Map<string, { readonly key: string; readonly height: number }>();
+
+  constructor(width: number, reasoning: boolean) {
+    this.#width = width;
+    this.#reasoning = reasoning;
   }
-  const slice = (start: number, count: number): string[] => {
-    const end = Math.min(total, start + count);
-    const out: string[] = [];
-    for (let at = segmentAt(starts, start); at < segments.length && (starts[at] ?? total) < end; at++) {
-      const from = starts[at] ?? 0;
-      out.push(...(segments[at] ?? []).slice(Math.max(0, start - from), end - from));
-    }
-    return out;
-  };
-  const find = (needle: string, from: number, direction: 1 | -1): number | null => {
-    const wanted = needle.toLowerCase();
-    for (let row = from; row >= 0 && row < total; row += direction) {
-      const [text = ""] = slice(row, 1);
-      if (Bun.stripANSI(text).toLowerCase().includes(wanted)) return row;
-    }
-    return null;
-  };
-  return { total, slice, find };
+
+  fits(width: number, reasoning: boolean): boolean {
+    return width === this.#width && reasoning === this.#reasoning;
+  }
+
+  rows(id: string, key: string, render: () => readonly string[]): readonly string[] {
+    const known = this.#rows.get(id);
+    if (known?.key === key) return known.rows;
+    const rows = render();
+    if (this.#rows.size >= MAX_CACHED) this.#rows.delete(this.#rows.keys().next().value ?? "");
+    this.#rows.set(id, { key, rows });
+    this.#heights.set(id, { key, height: rows.length });
+    return rows;
+  }
+
+  height(id: string, key: string, render: () => readonly string[]): number {
+    const known = this.#heights.get(id);
+    return known?.key === key ? known.height : this.rows(id, key, render).length;
+  }
 }
 
-/** The last segment that starts at or before `row`. */
-function segmentAt(starts: readonly number[], row: number): number {
-  let low = 0;
-  let high = starts.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((starts[middle] ?? 0) <= row) low = middle;
-    else high = middle - 1;
-  }
-  return low;
+function noticesAfter(notices: readonly Notice[], id: string | null, width: number, theme: Theme): Segment[] {
+  return notices
+    .filter((notice) => notice.after === id)
+    .map((notice) => {
+      const rows = noticeRows(notice, width, theme);
+      return { id: `notice-${notice.id}`, rows: () => rows, height: () => rows.length };
+    });
 }
 
-const noticesAfter = (notices: readonly Notice[], id: string | null) => notices.filter((notice) => notice.after === id);
+interface Look {
+  readonly width: number;
+  readonly reasoning: boolean;
+  /** It is the one whose takes the arrow keys show. */
+  readonly lastTakes: boolean;
+  readonly theme: Theme;
+}
 
-function messageRows(shown: ShownMessage, width: number, reasoning: boolean, theme: Theme): string[] {
+function messageRows(shown: ShownMessage, { width, reasoning, lastTakes, theme }: Look): string[] {
   const { message } = shown;
-  const takes = shown.takes > 1 ? [theme.dim(`   ‹${shown.take}/${shown.takes}›`)] : [];
+  const takes = shown.takes > 1 ? [theme.dim(`   ‹${shown.take}/${shown.takes}›${lastTakes ? "  ← → show the others" : ""}`)] : [];
   if (message.redacted) return [theme.dim("   (forgotten)"), ""];
   if (message.role !== "assistant") return [...personRows(message.spans, width, theme), ...takes, ""];
-  const thought = reasoningRows(reasoningText(message.spans), width, reasoning, theme);
+  const thought = reasoningRows(reasoningText(message.spans), message.reply?.tokens.reasoning ?? 0, width, reasoning, theme);
   const answer = renderMarkdown(visibleText(message.spans), inner(width), theme).map((row) => MODEL_BAR + row);
   const note = stopNote(message.reply?.stop ?? "end");
-  return [...thought, ...answer, ...(note === "" ? [] : [theme.dim(`   (${note})`)]), ...takes, ""];
+  const notes = note === "" ? [] : wrap(`(${note})`, inner(width)).map((row) => theme.dim(`   ${row}`));
+  return [...thought, ...answer, ...notes, ...takes, ""];
 }
 
 function personRows(spans: readonly Span[], width: number, theme: Theme): string[] {
@@ -126,15 +130,16 @@ function personRows(spans: readonly Span[], width: number, theme: Theme): string
   return rows.map((row, index) => (index === 0 ? ` ${theme.strong("you")}  ` : indent) + theme.strong(row));
 }
 
-function reasoningRows(text: string, width: number, unfolded: boolean, theme: Theme): string[] {
+/** `tokens` is 0 while nobody has counted them. */
+function reasoningRows(text: string, tokens: number, width: number, unfolded: boolean, theme: Theme): string[] {
   if (text.trim() === "") return [];
-  if (!unfolded) return [theme.dim(` ▸ reasoning, ${countWords(text)} words (/reasoning shows it)`)].flatMap((row) => wrap(row, width));
+  const size = tokens > 0 ? `${tokens} tokens` : `${text.trim().split(/\s+/u).length} words`;
+  if (!unfolded) return wrap(`▸ reasoning, ${size} (/reasoning shows it)`, width - 1).map((row) => ` ${theme.dim(row)}`);
   const rows = renderMarkdown(text, inner(width), theme).map((row) => MODEL_BAR + theme.dim(row));
-  return [theme.dim(" ▾ reasoning"), ...rows, ""];
+  return [theme.dim(` ▾ reasoning, ${size}`), ...rows, ""];
 }
 
 const inner = (width: number) => Math.max(1, width - MODEL_BAR.length);
-const countWords = (text: string) => text.trim().split(/\s+/u).length;
 
 function stopNote(stop: StopReason): string {
   switch (stop) {
@@ -153,50 +158,94 @@ function stopNote(stop: StopReason): string {
   }
 }
 
-function noticeRows(notice: Notice, width: number, theme: Theme): string[] {
-  const style = { info: theme.dim, warning: theme.warning, error: theme.danger }[notice.severity];
-  const sign = { info: "·", warning: "!", error: "✗" }[notice.severity];
-  const rows = wrap(chatText(notice.text), Math.max(1, width - 3));
+function noticeRows({ severity, text }: Pick<Notice, "severity" | "text">, width: number, theme: Theme): string[] {
+  const style = { info: theme.dim, warning: theme.warning, error: theme.danger }[severity];
+  const sign = { info: "·", warning: "!", error: "✗" }[severity];
+  const rows = wrap(chatText(text), Math.max(1, width - 3));
   return [...rows.map((row, index) => ` ${index === 0 ? style(sign) : " "} ${style(row)}`), ""];
 }
 
 function tailRows(view: ViewState, width: number, options: TranscriptOptions, theme: Theme, live: LiveRows): string[] {
   const rows: string[] = [];
   if (view.live) rows.push(...live.rows(view.live, width, options.reasoning));
-  if (options.failure !== null) rows.push(...noticeRows({ id: 0, severity: "error", text: options.failure, after: null }, width, theme));
+  if (options.failure !== null) rows.push(...noticeRows({ severity: "error", text: options.failure }, width, theme));
   if (view.queued !== null) {
-    const why = view.live ? "waits for its turn" : "goes out when a model is ready";
-    rows.push(...wrap(theme.dim(` · ${why}: ${chatText(view.queued).replaceAll("\n", " ")}`), width).slice(0, 3));
+    if (view.live) rows.push("");
+    rows.push(
+      ...wrap(queuedText(view, view.queued), Math.max(1, width - 3)).map((row, index) => theme.dim(` ${index === 0 ? "·" : " "} ${row}`)),
+    );
   }
   return rows;
 }
 
-/** The answer that is being written: closed blocks are rendered once, the open one with every frame. */
+const SHOWN_OF_QUEUED = 200;
+
+function queuedText({ live, path, models }: ViewState, queued: string): string {
+  const last = path.at(-1)?.message;
+  const text = chatText(queued).replaceAll("\n", " ");
+  // What was stored stands in the conversation already.
+  const words = last?.role === "user" && visibleText(last.spans) === queued ? "" : `: ${text.slice(0, SHOWN_OF_QUEUED)}`;
+  if (live) return `waits for its turn${words}`;
+  const way =
+    models.quick.kind === "none" && models.task.kind === "none" ? " (/pull NAME or /import FILE gets one; /models lists them)" : "";
+  return `goes out when a model is ready${words}${way}`;
+}
+
+/** The answer that is being written. */
 class LiveRows {
   readonly #theme: Theme;
   #turn = -1;
   #width = 0;
-  #consumed = 0;
-  #closed: string[][] = [];
+  #answer: Growing;
+  #thought: Growing;
+  #thoughtTokens = 0;
 
   constructor(theme: Theme) {
     this.#theme = theme;
+    this.#answer = new Growing(theme);
+    this.#thought = new Growing(theme);
   }
 
   rows(turn: LiveTurn, width: number, reasoning: boolean): string[] {
     if (turn.turn !== this.#turn || width !== this.#width) {
       this.#turn = turn.turn;
       this.#width = width;
-      this.#consumed = 0;
-      this.#closed = [];
+      this.#answer = new Growing(this.#theme);
+      this.#thought = new Growing(this.#theme);
     }
-    const split = splitBlocks(turn.text.slice(this.#consumed));
+    // Before the first word of the answer every token was one of reasoning.
+    if (turn.text === "") this.#thoughtTokens = turn.tokens;
+    const thought = this.#reasoning(turn, width, reasoning);
+    const answer = this.#answer.rows(turn.text, inner(width)).map((row) => MODEL_BAR + row);
+    if (thought.length > 0 || answer.length > 0) return [...thought, ...answer];
+    return [this.#theme.dim(MODEL_BAR + (turn.promptTokens === null ? "reading…" : "…"))];
+  }
+
+  #reasoning(turn: LiveTurn, width: number, unfolded: boolean): string[] {
+    if (!unfolded || turn.reasoning.trim() === "") return reasoningRows(turn.reasoning, this.#thoughtTokens, width, false, this.#theme);
+    const rows = this.#thought.rows(turn.reasoning, inner(width)).map((row) => MODEL_BAR + this.#theme.dim(row));
+    return [this.#theme.dim(` ▾ reasoning, ${this.#thoughtTokens} tokens`), ...rows, ""];
+  }
+}
+
+/** Markdown that grows at its end: closed blocks are rendered once, the open one with every frame. */
+class Growing {
+  readonly #theme: Theme;
+  #consumed = 0;
+  readonly #closed: string[] = [];
+
+  constructor(theme: Theme) {
+    this.#theme = theme;
+  }
+
+  rows(text: string, width: number): string[] {
+    const split = splitBlocks(text.slice(this.#consumed));
     this.#consumed += split.consumed;
-    for (const block of split.closed) this.#closed.push(renderBlock(block, inner(width), this.#theme));
-    const open = split.open ? [renderBlock(split.open, inner(width), this.#theme)] : [];
-    const text = joinBlocks([...this.#closed, ...open]).map((row) => MODEL_BAR + row);
-    const thought = reasoningRows(turn.reasoning, width, reasoning, this.#theme);
-    if (text.length > 0 || thought.length > 0) return [...thought, ...text];
-    return [this.#theme.dim(turn.promptTokens === null ? `${MODEL_BAR}reading…` : `${MODEL_BAR}…`)];
+    for (const block of split.closed) this.#closed.push(...this.#gap(), ...renderBlock(block, width, this.#theme));
+    return split.open ? [...this.#closed, ...this.#gap(), ...renderBlock(split.open, width, this.#theme)] : this.#closed;
+  }
+
+  #gap(): string[] {
+    return this.#closed.length > 0 ? [""] : [];
   }
 }

@@ -50,12 +50,33 @@ export class Composer {
     this.#keepPastes(() => this.#editor.setText(text));
   }
 
+  /** A message to be said in other words. What was pasted into it stays pasted: editing must not make it the person's own. */
+  setSpans(spans: readonly Span[]): void {
+    this.set("");
+    for (const { kind, text } of spans) {
+      if (kind === "typed") this.#editor.insertTextAtCursor(text);
+      else this.paste(text);
+    }
+  }
+
+  /** What a command means: the draft with its chips spelled out. */
+  get expanded(): string {
+    return this.#spans(this.text)
+      .map((span) => span.text)
+      .join("");
+  }
+
   key(raw: string): void {
     this.#editor.handleInput(raw);
   }
 
   newline(): void {
     this.#editor.handleInput("\n");
+  }
+
+  /** Visible text and not a chip: for what cannot become part of a message. */
+  insert(text: string): void {
+    this.#editor.insertTextAtCursor(text);
   }
 
   paste(text: string): void {

@@ -28,6 +28,18 @@ export function wrap(text: string, width: number): string[] {
   if (width <= 0) return [];
   return text
     .split("\n")
-    .flatMap((line) => (cells(line) <= width ? [line] : Bun.wrapAnsi(line, width, { hard: true, trim: false }).split("\n")))
+    .flatMap((line) => (cells(line) <= width ? [line] : wrapLine(line, width)))
     .map((row) => (cells(row) <= width ? row : fit(row.trimEnd(), width)));
+}
+
+// oxlint-disable-next-line no-control-regex -- escape sequences are what this is about
+const BREAK = /^((?:\u001b\[[0-9;]*m)*) (?! )/u;
+
+/**
+ * `trim: false` keeps the indentation of lists and code, and with it the blank at which a row was broken when that blank did
+ * not fit: it would begin the next row.
+ */
+function wrapLine(line: string, width: number): string[] {
+  const [first = "", ...rest] = Bun.wrapAnsi(line, width, { hard: true, trim: false }).split("\n");
+  return [first, ...rest.map((row) => row.replace(BREAK, "$1"))];
 }

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import type { MessageId, Millis, SessionId } from "../../../src/lib/brand.ts";
 import type { Message, ReplyFacts, Span } from "../../../src/lib/message.ts";
-import type { Job, ShownMessage } from "../../../src/session/event.ts";
+import type { Job, ModelSummary, ShownMessage } from "../../../src/session/event.ts";
 import { INITIAL_VIEW, type ViewState } from "../../../src/session/view.ts";
 import { firstMinuteRows } from "../../../tui/panes/first-minute.ts";
 import { jobRows } from "../../../tui/panes/jobs.ts";
+import type { TranscriptLayout } from "../../../tui/panes/scroll.ts";
 import { statusRow } from "../../../tui/panes/status.ts";
 import { createTranscript } from "../../../tui/panes/transcript.ts";
 import { cells } from "../../../tui/text/rows.ts";
@@ -42,8 +43,9 @@ const reply = (stop: ReplyFacts["stop"]): ReplyFacts => ({
 });
 const rowsOf = (view: Partial<ViewState>, width = 60, options: { reasoning?: boolean; failure?: string | null } = {}) => {
   const layout = createTranscript(theme).layout({ ...INITIAL_VIEW, ...view }, width, { reasoning: false, failure: null, ...options });
-  return layout.slice(0, layout.total).map((row) => Bun.stripANSI(row).trimEnd());
+  return whole(layout).map((row) => Bun.stripANSI(row).trimEnd());
 };
+const whole = (layout: TranscriptLayout) => [...layout.window(null, 1e6).rows];
 
 describe("transcript", () => {
   test("a person's words and a model's are told apart by more than colour", () => {
@@ -66,7 +68,7 @@ describe("transcript", () => {
     const rows = rowsOf({
       path: [you("q"), model("half", { take: 2, takes: 3, reply: reply("cancelled") }), shown("user", [], { redacted: true })],
     });
-    expect(rows).toContain("   ‹2/3›");
+    expect(rows).toContain("   ‹2/3›  ← → show the others");
     expect(rows).toContain("   (stopped)");
     expect(rows).toContain("   (forgotten)");
   });
@@ -79,7 +81,7 @@ describe("transcript", () => {
       ]),
     ];
     expect(rowsOf({ path })[0]).toBe(" ▸ reasoning, 3 words (/reasoning shows it)");
-    expect(rowsOf({ path }, 60, { reasoning: true }).slice(0, 2)).toEqual([" ▾ reasoning", " ┊ hmm hmm hmm"]);
+    expect(rowsOf({ path }, 60, { reasoning: true }).slice(0, 2)).toEqual([" ▾ reasoning, 3 words", " ┊ hmm hmm hmm"]);
   });
 
   test("the answer that grows is shown as it will stay", () => {
@@ -88,7 +90,7 @@ describe("transcript", () => {
     const live = { turn: 1, tier: "quick", model: "m", reason: "", text: "", reasoning: "", tokens: 0, promptTokens: 4 } as const;
     const draw = (view: Partial<ViewState>) => {
       const layout = transcript.layout({ ...INITIAL_VIEW, ...view }, 50, { reasoning: false, failure: null });
-      return layout.slice(0, layout.total);
+      return whole(layout);
     };
     let last: string[] = [];
     for (let end = 1; end <= text.length; end++) last = draw({ live: { ...live, text: text.slice(0, end) } });
@@ -105,20 +107,6 @@ describe("transcript", () => {
     expect(rows).toEqual([" you  q", "", " ! careful", "", " you  r", "", " ✗ the engine failed", ""]);
   });
 
-  test("any slice is the same as that part of the whole", () => {
-    const path = Array.from({ length: 60 }, (_, index) => (index % 2 ? model(`answer ${index}\n\nmore`) : you(`question ${index}`)));
-    const layout = createTranscript(theme).layout({ ...INITIAL_VIEW, path }, 40, { reasoning: false, failure: null });
-    const whole = layout.slice(0, layout.total);
-    expect(whole.length).toBe(layout.total);
-    for (let start = -3; start < layout.total; start += 7) {
-      expect(layout.slice(Math.max(0, start), 11)).toEqual(whole.slice(Math.max(0, start), Math.max(0, start) + 11));
-    }
-    const row = layout.find("QUESTION 30", 0, 1);
-    expect(Bun.stripANSI(whole[row ?? -1] ?? "")).toContain("question 30");
-    expect(layout.find("question 30", layout.total - 1, -1)).toBe(row);
-    expect(layout.find("nowhere", 0, 1)).toBeNull();
-  });
-
   test("narrow and wide: no row is ever too long", () => {
     const path = [
       you("漢字 ".repeat(30)),
@@ -126,7 +114,7 @@ describe("transcript", () => {
     ];
     for (const width of [20, 40, 41, 80, 200]) {
       const layout = createTranscript(theme).layout({ ...INITIAL_VIEW, path }, width, { reasoning: false, failure: "f".repeat(300) });
-      for (const row of layout.slice(0, layout.total)) expect(cells(row)).toBeLessThanOrEqual(width);
+      for (const row of whole(layout)) expect(cells(row)).toBeLessThanOrEqual(width);
     }
   });
 });
@@ -157,6 +145,10 @@ describe("status", () => {
     expect(row(100).trimEnd()).toBe(" quick qwen2.5:7b-instruct-q4_K_M │ 24 t/s │ ctx 812/4096 │ CPU │ 300 MB │ ~/work");
   });
 
+  test("shortens the model's name before anything else goes", () => {
+    expect(row(70).trimEnd()).toBe(" quick qwen2.5:7b │ 24 t/s │ ctx 812/4096 │ CPU │ 300 MB │ ~/work");
+  });
+
   test.each([20, 40, 60, 80, 200])("is exactly %d cells", (width) => {
     expect(cells(row(width))).toBe(width);
   });
@@ -185,13 +177,49 @@ describe("jobs", () => {
   });
 });
 
-test("the first minute says how to get a model", () => {
-  const hint = "Type /pull smollm2 to download one.";
-  const none = { kind: "none", hint } as const;
-  const catalogue = [{ name: "qwen2.5:1.5b", state: "downloadable", size: 986e6, tier: "quick", verdict: "fits", path: null } as const];
-  const rows = firstMinuteRows({ ...INITIAL_VIEW, models: { quick: none, task: none }, catalogue }, 80, theme).map((row) =>
-    Bun.stripANSI(row),
-  );
-  expect(rows.join("\n")).toContain(hint);
-  expect(rows.join("\n")).toContain("/pull qwen2.5:1.5b  986 MB, fits");
+describe("the first minute", () => {
+  const none = { kind: "none", hint: "“big” is broken." } as const;
+  const here = (model: Partial<ModelSummary>): ModelSummary => ({
+    name: "qwen2.5:1.5b",
+    state: "downloadable",
+    size: 986e6,
+    tier: "quick",
+    verdict: "fits with a context of 8192",
+    path: null,
+    ...model,
+  });
+  const rows = (catalogue: readonly ModelSummary[], width = 80) =>
+    firstMinuteRows({ ...INITIAL_VIEW, models: { quick: none, task: none }, catalogue }, width, theme).map((row) =>
+      Bun.stripANSI(row).trimEnd(),
+    );
+
+  test("says how to get a model: what is on this computer, and what can be had", () => {
+    const found = here({ name: "llama", state: "found-on-host", size: 2e9, verdict: "too big", path: "/srv/llama.gguf" });
+    expect(rows([here({}), found]).slice(2)).toEqual([
+      " heart  private: this conversation is kept in memory alone",
+      " model  none. /pull NAME downloads one, /import FILE copies one that is on this",
+      "        computer.",
+      "",
+      " Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc",
+      " stops an answer, Ctrl-C twice leaves.",
+      "",
+      " On this computer already:",
+      "   /import /srv/llama.gguf   2.0 GB",
+      "       too big",
+      "",
+      " To download:",
+      "   /pull qwen2.5:1.5b   1.0 GB",
+      "       fits with a context of 8192",
+    ]);
+    expect(rows([here({})], 120)).toContain("   /pull qwen2.5:1.5b   1.0 GB  fits with a context of 8192");
+  });
+
+  test("says why the one that is here does not do", () => {
+    expect(rows([here({ state: "broken", name: "big" })]).join("\n")).toContain("none. “big” is broken.");
+  });
+
+  test("no row is ever too long", () => {
+    const long = here({ name: "x".repeat(90), verdict: "y ".repeat(90) });
+    for (const width of [20, 40, 80, 120]) for (const row of rows([long], width)) expect(cells(row)).toBeLessThanOrEqual(width);
+  });
 });
