@@ -83,8 +83,8 @@ function draw(screen: Terminal): string {
   const boxes: string[] = [];
   for (let row = 0; row < ROWS; row++) {
     const line = screen.buffer.active.getLine(row);
-    for (let column = 0; line && column < COLUMNS; column++) {
-      const cell = line.getCell(column);
+    for (let column = 0; column < COLUMNS; column++) {
+      const cell = line?.getCell(column);
       if (!cell || cell.getWidth() === 0) continue;
       const [x, y] = [column * CELL.width + 10, row * CELL.height + 10];
       if (cell.isInverse())

@@ -85,6 +85,7 @@ type Given<O extends Options, P extends Positionals> = Pick<Command, "name" | "d
   };
 
 /** Ties the handler's arguments to the declared options. The parser has checked them by the same declaration. */
+// oxlint-disable-next-line typescript/no-generated-empty-object-type -- no options is what a command without options has
 export function defineCommand<const O extends Options = Record<never, never>, const P extends Positionals = Record<never, never>>(
   given: Given<O, P>,
 ): Command {
