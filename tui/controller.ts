@@ -10,6 +10,7 @@ import { inputToList, type ListItem, type ListState, matching, openList } from "
 import type { Match, TranscriptLayout } from "./panes/scroll.ts";
 import { createTranscript, type Transcript } from "./panes/transcript.ts";
 import { Composer } from "./parts/composer.ts";
+import { Speed } from "./parts/speed.ts";
 import { INITIAL_UI, type UiState } from "./state.ts";
 import { type Theme, themeFor, THEMES } from "./theme.ts";
 
@@ -38,7 +39,7 @@ export class Controller implements Disposable {
   #lastInterrupt = Number.NEGATIVE_INFINITY;
   #lastQuit = Number.NEGATIVE_INFINITY;
   #forgetHint: () => void = () => undefined;
-  #speed: { readonly turn: number; readonly since: number; tokens: number } | null = null;
+  readonly #speed = new Speed();
 
   /** `changed` asks for a frame: at once after a key, soon after anything else. `leave` ends the chat. */
   constructor(deps: TuiDeps, changed: (urgent: boolean) => void, leave: (code: number) => void) {
@@ -68,7 +69,7 @@ export class Controller implements Disposable {
         failure: view.lastFailure ? this.#deps.explain(view.lastFailure) : null,
         workspace: this.#deps.workspace,
         hint: this.#ui.hint ?? this.#standingHint(),
-        tokensPerSecond: this.#tokensPerSecond(),
+        tokensPerSecond: this.#speed.tokensPerSecond(view, this.#deps.timers.monotonic()),
         theme: this.#theme,
       },
       width,
@@ -90,23 +91,12 @@ export class Controller implements Disposable {
   // What the session says
 
   #heard(event: SessionEvent): void {
-    if (event.type === "turn-text" || event.type === "turn-reasoning") {
-      if (this.#speed?.turn !== event.turn) this.#speed = { turn: event.turn, since: this.#deps.timers.monotonic(), tokens: 0 };
-      else this.#speed.tokens += event.tokens;
-    }
+    this.#speed.hear(event, this.#deps.timers.monotonic());
     if (event.type === "session-opened") this.#ui = { ...this.#ui, top: null, find: null, editing: null };
     // The message may not be on the path any more.
     if (event.type === "path-changed" && this.#ui.editing !== null && !event.path.some(({ message }) => message.id === this.#ui.editing))
       this.#ui = { ...this.#ui, editing: null };
     this.#changed(false);
-  }
-
-  #tokensPerSecond(): number | null {
-    const view = this.#deps.session.view();
-    if (!view.live) return view.lastReply?.timings.tokensPerSecond ?? null;
-    if (this.#speed?.turn !== view.live.turn) return null;
-    const seconds = (this.#deps.timers.monotonic() - this.#speed.since) / 1000;
-    return seconds > 0.2 ? this.#speed.tokens / seconds : null;
   }
 
   // Keys
@@ -376,7 +366,9 @@ export class Controller implements Disposable {
     const { session } = this.#deps;
     if (wanted === "auto") return session.dispatch({ type: "use-model", name: null });
     const known = session.view().catalogue.find((model) => model.name === wanted);
-    // A path, or a name that the list does not have yet, is for the session to judge.
+    if (!known && session.view().catalogue.length > 0 && !wanted.includes("/"))
+      return this.#hint(`there is no model called ${wanted}; /models lists them`);
+    // A path, and a name as long as there is no list, is for the session to judge.
     if (!known || known.state === "ready") return session.dispatch({ type: "use-model", name: wanted });
     const way = {
       downloadable: `/pull ${wanted} downloads it`,

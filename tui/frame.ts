@@ -10,7 +10,7 @@ import { statusRow } from "./panes/status.ts";
 import type { Transcript } from "./panes/transcript.ts";
 import type { ComposerFrame } from "./parts/composer.ts";
 import type { UiState } from "./state.ts";
-import { cells, fit, justify, pad } from "./text/rows.ts";
+import { cells, fit, justify, pad, sizeText } from "./text/rows.ts";
 import type { Theme } from "./theme.ts";
 
 export interface Frame {
@@ -163,7 +163,7 @@ export const modelItems = (models: readonly ModelSummary[]): readonly ListItem[]
   const state = Math.max(0, ...models.map((model) => STATES[model.state].length));
   return models.map((model) => ({
     id: model.name,
-    text: `${pad(model.name, name)}  ${pad(STATES[model.state], state)}  ${(model.size / 1e9).toFixed(1).padStart(5)} GB`,
+    text: `${pad(model.name, name)}  ${pad(STATES[model.state], state)}  ${sizeText(model.size).padStart(7)}`,
     detail: model.path !== null && model.state === "found-on-host" ? `${model.verdict} (${model.path})` : model.verdict,
   }));
 };

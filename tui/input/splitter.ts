@@ -17,6 +17,11 @@ const UNFINISHED_REPLY = /^\u001b[\]P_^][^\u0007\u001b]*$/u;
 const REPORT = /^\u001b\[(?:\?[\d;]*c|\d+;\d+R|[IO]|<[\d;]*[Mm])/u;
 const SEQUENCE = /^\u001b{1,2}(?:\[[\u0030-\u003f]*[\u0020-\u002f]*[\u0040-\u007e]|O[0-9;]*[\u0040-\u007e])/u;
 const UNFINISHED_SEQUENCE = /^\u001b{1,2}(?:\[[\u0030-\u003f]*[\u0020-\u002f]*|O[0-9;]*)?$/u;
+/**
+ * What may belong to an Escape that came in a read of its own: the rest of a sequence, or of Alt-Enter and Alt-Backspace.
+ * Terminals send Alt and a letter in one piece; in two it was Escape and then a letter, typed fast or by a program.
+ */
+const AFTER_ESCAPE = /^[\u001b[O\]P_^\r\u007f]/u;
 const CONTROL = /[\u0000-\u001f\u007f]/u;
 const WHEEL = /^(?:(?:\u001b\[A|\u001bOA){3,}|(?:\u001b\[B|\u001bOB){3,})$/u;
 /* oxlint-enable no-control-regex */
@@ -48,6 +53,7 @@ export class InputSplitter {
   }
 
   feed(read: string): InputEvent[] {
+    if (this.#buffer === "\u001b" && !AFTER_ESCAPE.test(read)) return [...this.flush(), ...this.feed(read)];
     if (!this.pending && WHEEL.test(read)) return [wheel(read)];
     if (this.#bursting || (!this.pending && read.length > MOST_TYPED_AT_ONCE)) {
       if (isText(read)) {

@@ -1,6 +1,6 @@
 import type { ModelState, ModelSummary } from "../../src/session/event.ts";
 import type { ViewState } from "../../src/session/view.ts";
-import { cells, fit, pad, wrap } from "../text/rows.ts";
+import { cells, fit, pad, sizeText, wrap } from "../text/rows.ts";
 import { chatText } from "../text/sanitise.ts";
 import type { Theme } from "../theme.ts";
 
@@ -77,12 +77,12 @@ function offered(
   const commands = models.map((model) => chatText(commandOf(model)));
   const column = Math.min(Math.max(...commands.map(cells)), Math.floor(width / 2));
   const rows = models.flatMap((model, index) => {
-    const size = `${(model.size / 1e9).toFixed(1).padStart(4)} GB`;
+    const size = sizeText(model.size).padStart(7);
     const verdict = chatText(model.verdict);
     // A command is there to be typed, so it is not cut for the sake of a column.
     const command = theme.info(commands[index] ?? "");
     if (width >= ROOMY) return [fit(`  ${padTo(command, column)}  ${size}  ${verdict}`, width)];
-    return [fit(`  ${padTo(command, column)}  ${size}`, width), theme.dim(fit(`      ${verdict}`, width))];
+    return [fit(`  ${padTo(command, column)}  ${size}`, width), theme.dim(fit(`    ${verdict}`, width))];
   });
   return ["", title, ...rows];
 }

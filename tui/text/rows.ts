@@ -43,3 +43,6 @@ function wrapLine(line: string, width: number): string[] {
   const [first = "", ...rest] = Bun.wrapAnsi(line, width, { hard: true, trim: false }).split("\n");
   return [first, ...rest.map((row) => row.replace(BREAK, "$1"))];
 }
+
+/** 986 MB, 4.7 GB. */
+export const sizeText = (bytes: number): string => (bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);

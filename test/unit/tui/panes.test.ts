@@ -175,6 +175,20 @@ describe("jobs", () => {
     expect(rows).toEqual([" ▶ pull 3 50%  download", " ▶ pull 1 50%  download", " +2 more (Ctrl-T)"]);
     expect(jobRows([job(1, "running")], 0, 40, theme)).toEqual([]);
   });
+
+  const seen = (jobs: readonly Job[], max: number, width: number) => jobRows(jobs, max, width, theme).map((row) => Bun.stripANSI(row));
+
+  test("how far it is stays in sight in a narrow column", () => {
+    const running: Job = { ...job(1, "running"), label: "pull qwen2.5:7b-instruct-q4_K_M", detail: "24 MB/s, 3 min left" };
+    expect(seen([running], 9, 28)).toEqual([" ▶ pull qwen2.5:7b-inst… 50%", "   24 MB/s, 3 min left"]);
+    expect(seen([running], 9, 80)).toEqual([" ▶ pull qwen2.5:7b-instruct-q4_K_M 50%  24 MB/s, 3 min left"]);
+  });
+
+  test("why it failed is read in full", () => {
+    const failed: Job = { ...job(1, "failed"), detail: "There is no model called “x”, and nothing that is like it." };
+    expect(seen([failed], 3, 52)).toEqual([" ✗ pull 1", "   There is no model called “x”, and nothing that is", "   like it."]);
+    expect(seen([job(2, "done"), failed], 2, 52)).toEqual([" ✗ pull 1", " ✓ pull 2  download"]);
+  });
 });
 
 describe("the first minute", () => {
@@ -205,13 +219,13 @@ describe("the first minute", () => {
       "",
       " On this computer already:",
       "   /import /srv/llama.gguf   2.0 GB",
-      "       too big",
+      "     too big",
       "",
       " To download:",
-      "   /pull qwen2.5:1.5b   1.0 GB",
-      "       fits with a context of 8192",
+      "   /pull qwen2.5:1.5b   986 MB",
+      "     fits with a context of 8192",
     ]);
-    expect(rows([here({})], 120)).toContain("   /pull qwen2.5:1.5b   1.0 GB  fits with a context of 8192");
+    expect(rows([here({})], 120)).toContain("   /pull qwen2.5:1.5b   986 MB  fits with a context of 8192");
   });
 
   test("says why the one that is here does not do", () => {
