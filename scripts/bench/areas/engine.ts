@@ -12,7 +12,7 @@ import { type Row, skipped } from "../table.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
 const NAME = "smollm2-135m-instruct-q4_1.gguf";
-const ROUNDS = 11;
+const ROUNDS = 7;
 const GENERATE = 64;
 
 type Speaking = Pick<ModelEngine, "load" | "generate">;
