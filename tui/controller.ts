@@ -49,7 +49,11 @@ export class Controller implements Disposable {
     this.#theme = themeFor(deps.theme);
     this.#transcript = createTranscript(this.#theme);
     this.#stopListening = deps.session.subscribe((event) => this.#heard(event));
-    deps.session.dispatch({ type: "list-models" });
+  }
+
+  /** What can wait until the first frame stands. */
+  begin(): void {
+    this.#deps.session.dispatch({ type: "list-models" });
   }
 
   [Symbol.dispose](): void {

@@ -40,6 +40,8 @@ export interface TuiTerminal {
   onDrain(listener: () => void): () => void;
   /** Stops this process until the shell resumes it. The screen is put back before and taken again after. */
   suspend(): void;
+  /** What is written to `output` meanwhile leaves in one piece, so that no half of it is ever seen. */
+  together<T>(work: () => T): T;
   /** A sequence that draws nothing: bell, clipboard. */
   send(sequence: string): void;
 }

@@ -1,5 +1,4 @@
-import { render } from "ink";
-import { App, type FrameSource } from "./app.tsx";
+import type { FrameSource } from "./app.tsx";
 import { Controller } from "./controller.ts";
 import type { TuiDeps } from "./deps.ts";
 import type { Frame } from "./frame.ts";
@@ -30,24 +29,35 @@ export async function startTui(deps: TuiDeps): Promise<number> {
   deps.signal.addEventListener("abort", leave, { once: true });
   if (deps.signal.aborted) leave();
 
+  // Ink takes 60 ms to load and to draw for the first time; what it will draw is known before.
+  screen.draw();
+  terminal.output.write(firstPaint(screen.current()));
+  const stopInput = terminal.onInput((event) => controller.handle(event));
+  controller.begin();
+  const [{ render }, { App }] = await Promise.all([import("ink"), import("./app.tsx")]);
+
   const app = () => <App source={screen} columns={terminal.size.columns} />;
   screen.draw();
-  const ink = render(app(), {
-    stdout: terminal.output,
-    stdin: terminal.deadInput,
-    exitOnCtrlC: false,
-    patchConsole: false,
-    // CI in the environment must not leave a person before a blank screen.
-    interactive: true,
-    alternateScreen: true,
-    incrementalRendering: true,
-    maxFps: MAX_FPS,
-    onRender: () => screen.drawn(),
+  const ink = terminal.together(() => {
+    // Ink begins where the cursor stands, and erases nothing.
+    terminal.output.write("\u001b[H\u001b[J");
+    return render(app(), {
+      stdout: terminal.output,
+      stdin: terminal.deadInput,
+      exitOnCtrlC: false,
+      patchConsole: false,
+      // CI in the environment must not leave a person before a blank screen.
+      interactive: true,
+      alternateScreen: true,
+      incrementalRendering: true,
+      maxFps: MAX_FPS,
+      onRender: () => screen.drawn(),
+    });
   });
   // Ink ends itself when drawing throws: then this fails too, instead of waiting for keys before a blank screen.
   const broken = ink.waitUntilExit().then(() => left.promise);
   const stops = [
-    terminal.onInput((event) => controller.handle(event)),
+    stopInput,
     terminal.onDrain(() => screen.draw()),
     terminal.onRedraw(() => {
       // After a change of size Ink would compare with rows that the terminal has cut or moved since.
@@ -65,6 +75,12 @@ export async function startTui(deps: TuiDeps): Promise<number> {
     ink.unmount();
     await broken.catch(() => undefined);
   }
+}
+
+/** The frame on a fresh alternate screen, the cursor hidden: it shows once the real one can be placed. */
+function firstPaint({ rows }: Frame): string {
+  const placed = rows.map((row, index) => `\u001b[${index + 1}H${row}`).join("");
+  return `\u001b[?1049h\u001b[?25l\u001b[?2026h\u001b[2J${placed}\u001b[?2026l`;
 }
 
 /** Holds the frame that is shown. Keys are drawn at once, everything else as often as `framesPerSecond` and its cost allow. */

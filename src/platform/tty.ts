@@ -18,6 +18,7 @@ const AFTER_STOP_MS = 50;
 const MAX_QUEUED = 8 << 20;
 
 const ENTER = "\u001b[?2004h";
+const ALTERNATE = "\u001b[?1049h";
 /** Bracketed paste off, styles off, cursor shown, main screen. Harmless where none of it was on. */
 const LEAVE = "\u001b[?2004l\u001b[0m\u001b[?25h\u001b[?1049l";
 
@@ -92,6 +93,10 @@ export class Terminal<E> implements Disposable {
     this.#out.write(sequence);
   }
 
+  together<T>(work: () => T): T {
+    return this.#out.together(work);
+  }
+
   /** The job-control stop of a shell: the screen is put back, this process alone stops; its children are in groups of their own. */
   suspend(): void {
     this.#putBack();
@@ -137,7 +142,7 @@ export class Terminal<E> implements Disposable {
   readonly #resumed = (): void => {
     if (!this.#open) return;
     this.#take();
-    this.#out.write("\u001b[?1049h");
+    this.#out.write(ALTERNATE);
     this.#resized();
   };
 
@@ -174,6 +179,8 @@ class TerminalOutput extends Writable {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
   #muted = false;
+  #held = false;
+  #alternate = false;
 
   constructor(fd: number, drained: () => void) {
     super({ decodeStrings: true, highWaterMark: MAX_QUEUED });
@@ -194,18 +201,34 @@ class TerminalOutput extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    if (!this.#closed && !this.#muted && this.#bytes + chunk.length <= MAX_QUEUED) {
+    const text = chunk.length < 64 ? chunk.toString() : "";
+    // Entered once: terminals differ in what a second time does to the cursor that is put back at the end.
+    const again = this.#alternate && text === ALTERNATE;
+    if (chunk.includes(ALTERNATE)) this.#alternate = true;
+    if (!again && !this.#closed && !this.#muted && this.#bytes + chunk.length <= MAX_QUEUED) {
       this.#queue.push(chunk);
       this.#bytes += chunk.length;
-      this.#pump();
+      if (!this.#held) this.#pump();
     }
     done();
+  }
+
+  together<T>(work: () => T): T {
+    this.#held = true;
+    try {
+      return work();
+    } finally {
+      this.#held = false;
+      if (this.#queue.length > 1 && this.#retry === undefined) this.#queue = [Buffer.concat(this.#queue)];
+      this.#pump();
+    }
   }
 
   /** Drops what waits and tries once: for the last words to a terminal. */
   writeNow(text: string): void {
     this.#queue = [];
     this.#bytes = 0;
+    this.#alternate = false;
     try {
       if (!this.#closed) writeSync(this.#fd, text);
     } catch {
