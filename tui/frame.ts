@@ -118,13 +118,9 @@ const fill = (rows: readonly string[], room: number): string[] => [
 function overlayRows({ view, ui, theme }: FrameInput, width: number, room: number): string[] | null {
   switch (ui.overlay?.kind) {
     case undefined:
+    // Drawn by `helpPane`, which also says how long it is.
+    case "help":
       return null;
-    case "help": {
-      const rows = helpRows(width, theme);
-      const top = Math.min(ui.overlay.top, Math.max(0, rows.length - room + 1));
-      const more = rows.length - top > room ? "PgDn shows more · " : "";
-      return [...rows.slice(top, top + room - 1), theme.dim(fit(` ${more}Esc closes`, width))];
-    }
     case "tasks":
       return [theme.strong(" Tasks"), ...taskRows(view, room - 3, width, theme), "", theme.dim(" Esc closes · /cancel stops them")];
     case "sessions":
