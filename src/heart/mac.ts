@@ -58,10 +58,17 @@ export function rowEncoder(): (table: string, columns: readonly SqlValue[]) => U
       view.setUint8(at++, Tag.NULL);
     } else if (typeof value === "string") {
       text(value);
-    } else if (typeof value === "bigint" || Number.isInteger(value)) {
+    } else if (typeof value === "bigint") {
       room(9);
       view.setUint8(at, Tag.INTEGER);
-      view.setBigInt64(at + 1, BigInt(value as number | bigint));
+      view.setBigInt64(at + 1, value);
+      at += 9;
+    } else if (Number.isSafeInteger(value)) {
+      // The same 64 bits in two halves: a merge seals every row it takes, and a bigint for each number costs half of that time.
+      room(9);
+      view.setUint8(at, Tag.INTEGER);
+      view.setInt32(at + 1, Math.floor((value as number) / 0x1_0000_0000));
+      view.setUint32(at + 5, (value as number) % 0x1_0000_0000);
       at += 9;
     } else if (typeof value === "number") {
       room(9);

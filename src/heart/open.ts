@@ -3,7 +3,7 @@ import type { Millis } from "../lib/brand.ts";
 import { err, ok, unreachable, type Result } from "../lib/result.ts";
 import { heartErrorOf, rollback } from "./failure.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, MAKING_FILE, readKeyFile, writeKeyFile, type HeartKey } from "./key-file.ts";
-import { rowMac } from "./mac.ts";
+import { rowMac, type RowMac } from "./mac.ts";
 import { HeartOverlay } from "./overlay.ts";
 import type { Heart, HeartError } from "./port.ts";
 import type { FileError, FileFacts, HeartDeps } from "./ports.ts";
@@ -11,6 +11,7 @@ import { HeartReader } from "./reader.ts";
 import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "./schema.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
+import { rebuildStreams } from "./streams.ts";
 import { readMeta, writeMeta } from "./writer.ts";
 
 /** `keysDir` belongs to the heart beside it. */
@@ -131,7 +132,10 @@ function openStored(opening: Opening, key: HeartKey): Result<Opened, HeartError>
     db.exec(PRAGMAS);
     const outdated = checkVersion(db, file);
     if (!outdated.ok) return outdated;
-    if (outdated.value) upgrade(db);
+    // Not a byte of another heart is changed: whose it is comes first.
+    const ours = checkIdentity(opening, db, key);
+    if (!ours.ok) return ours;
+    if (outdated.value) upgrade(db, rowMac(deps.crypto, key.key));
     const sound = check(opening, db, key);
     if (!sound.ok) return sound;
     return ok({ heart: storeOver(opening, db, key), id: key.heart });
@@ -166,6 +170,7 @@ function make(opening: Opening): Result<Opened, HeartError> {
         writeMeta(db, mac, "heart", Uint8Array.fromHex(key.value.heart));
         writeMeta(db, mac, "replica", deps.random.bytes(16));
         writeMeta(db, mac, "hlc", 0);
+        rebuildStreams(db, mac);
       }
       db.exec("commit");
       db[Symbol.dispose]();
@@ -237,7 +242,9 @@ function memoryStore(
   migrate(db, 0);
   const key: HeartKey = { heart: deps.random.bytes(16).toHex(), key: deps.random.bytes(32) };
   const { clock, random, crypto, writer } = deps;
-  const env = { file: ":memory:", mac: rowMac(crypto, key.key), clock, random, buildDate, writer };
+  const mac = rowMac(crypto, key.key);
+  rebuildStreams(db, mac);
+  const env = { file: ":memory:", mac, clock, random, buildDate, writer };
   return { store: new HeartStore({ db, mode: { kind: "memory", warning }, crypto, env }), id: key.heart };
 }
 
@@ -256,17 +263,25 @@ function checkVersion(db: SqlDatabase, file: string): Result<boolean, HeartError
     : ok(version < SCHEMA_VERSION);
 }
 
-function upgrade(db: SqlDatabase): void {
+function upgrade(db: SqlDatabase, mac: RowMac): void {
   db.exec("begin immediate");
   // Another process may have done it while this one waited for the lock.
   const from = versionOf(db);
-  if (from < SCHEMA_VERSION) migrate(db, from);
+  if (from < SCHEMA_VERSION) {
+    migrate(db, from);
+    rebuildStreams(db, mac);
+  }
   db.exec("commit");
 }
 
 /** The tables are ours to the letter, and the heart is the one that the keys are for. Returns its id. */
-function check({ deps, file }: Opening, db: SqlDatabase, key: HeartKey | null): Result<string, HeartError> {
+function check(opening: Opening, db: SqlDatabase, key: HeartKey | null): Result<string, HeartError> {
+  const { deps, file } = opening;
   if (!isExactSchema(db, deps.sql)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
+  return checkIdentity(opening, db, key);
+}
+
+function checkIdentity({ deps, file }: Opening, db: SqlDatabase, key: HeartKey | null): Result<string, HeartError> {
   const row = readMeta(db, "heart");
   const id = row?.["v"];
   if (row === null || !(id instanceof Uint8Array)) return err({ kind: "damaged", path: file, detail: "it does not say which heart it is" });

@@ -1,17 +1,18 @@
 import first from "./migrations/0001-messages.sql" with { type: "text" };
+import second from "./migrations/0002-merge.sql" with { type: "text" };
 import type { SqlDatabase, SqlDriver } from "./sql.ts";
 
 /** Migration `i` leads from version `i` to `i + 1`. One that has been released is never edited. */
-const MIGRATIONS: readonly string[] = [first];
+const MIGRATIONS: readonly string[] = [first, second];
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** "NoCt" in the file's header: this SQLite file is a heart. */
 export const APPLICATION_ID = 0x4e6f4374;
 
 /** The caller holds a transaction, so that a heart is at one version or the next. */
-export function migrate(db: SqlDatabase, from: number): void {
-  for (const sql of MIGRATIONS.slice(from)) db.exec(sql);
-  db.exec(`pragma user_version = ${SCHEMA_VERSION}; pragma application_id = ${APPLICATION_ID}`);
+export function migrate(db: SqlDatabase, from: number, to = SCHEMA_VERSION): void {
+  for (const sql of MIGRATIONS.slice(from, to)) db.exec(sql);
+  db.exec(`pragma user_version = ${to}; pragma application_id = ${APPLICATION_ID}`);
 }
 
 /**
@@ -62,12 +63,12 @@ export function judgeHeader(head: Uint8Array): HeaderVerdict {
 export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlite_schema limit 1") === null;
 
 /**
- * Whether the tables are ours to the letter. A trigger, a view or another column type would make our statements do something
+ * Whether the tables are ours to the letter, at the version that the file says it has. A trigger, a view or another column type would make our statements do something
  * else than they say. Tables of SQLite's own (`sqlite_stat1`) are left alone.
  */
 export function isExactSchema(db: SqlDatabase, sql: SqlDriver): boolean {
   using fresh = sql.open(":memory:", { create: true, readOnly: false });
-  migrate(fresh, 0);
+  migrate(fresh, 0, Number(db.get("pragma user_version")?.["user_version"] ?? 0));
   return schemaText(db) === schemaText(fresh);
 }
 

@@ -105,6 +105,7 @@ export class HeartStore implements Heart {
       if (leaf === null) return err({ kind: "not-found", what: message });
       const hlc = stamps.stamp(this.#newestIn(key, session));
       const value = Uint8Array.fromHex(leaf.id);
+      stamps.replaced(this.#db.get("select actor, seq from cell where ns = 'leaf' and k = ?", session));
       this.#putCell(["leaf", session, value, hlc, stamps.actor, stamps.seq(), ...labelColumns(BOTTOM)]);
       return ok(undefined);
     });

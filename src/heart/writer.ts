@@ -7,12 +7,15 @@ import type { RowMac } from "./mac.ts";
 import type { HeartError } from "./port.ts";
 import type { Writer } from "./ports.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+import { StreamBook } from "./streams.ts";
 
 /** What one transaction hands out. */
 export interface Stamps {
   readonly actor: number;
-  /** The next number of this writing session's stream. */
+  /** The next number of this writing session's stream: for one row that this transaction writes. */
   seq(): number;
+  /** Says that a row was replaced or removed, which its stream then no longer counts; `null` when there was none. */
+  replaced(row: SqlRow | null): void;
   /** A stamp above `visible`, the stamp of what is overwritten or answered; 0 for nothing. */
   stamp(visible: Hlc | 0): Hlc;
 }
@@ -126,6 +129,7 @@ class Transaction implements Stamps {
   readonly #wall: Millis;
   readonly #faults: number;
   readonly #newLeap: Millis | null;
+  readonly #gone = new Map<number, { rows: number; total: number }>();
   #seq: number;
   #last: Hlc;
 
@@ -152,6 +156,13 @@ class Transaction implements Stamps {
     return ++this.#seq;
   }
 
+  replaced(row: SqlRow | null): void {
+    if (row === null) return;
+    const actor = Number(row["actor"]);
+    const gone = this.#gone.get(actor) ?? { rows: 0, total: 0 };
+    this.#gone.set(actor, { rows: gone.rows + 1, total: gone.total + Number(row["seq"]) });
+  }
+
   stamp(visible: Hlc | 0): Hlc {
     const next = tick(this.#last, visible, this.#wall);
     this.#last = next.last;
@@ -163,18 +174,26 @@ class Transaction implements Stamps {
     if (this.#before.first || this.#faults !== this.#before.faults) this.#writeActor();
     const leap = this.#noteLeap();
     writeMeta(this.#db, this.#env.mac, "hlc", this.#last);
-    const vv: SqlValue[] = [this.actor, this.#seq];
-    this.#db.run(
-      "insert into vv (actor, seq, mac) values (?, ?, ?) on conflict (actor) do update set seq = excluded.seq, mac = excluded.mac",
-      ...vv,
-      this.#env.mac.seal("vv", vv),
-    );
+    this.#countStreams();
     return { actor: this.actor, seq: this.#seq, faults: this.#faults, leap };
+  }
+
+  #countStreams(): void {
+    const book = new StreamBook(this.#db, this.#env.mac, this.#env.file);
+    const drawn = this.#seq - this.#before.seq;
+    const own = this.#gone.get(this.actor) ?? { rows: 0, total: 0 };
+    this.#gone.delete(this.actor);
+    for (const [actor, { rows, total }] of this.#gone) book.apply({ actor, seq: null, rows: -rows, total: -total });
+    // The numbers drawn are consecutive.
+    const total = (drawn * (this.#before.seq + 1 + this.#seq)) / 2;
+    book.apply({ actor: this.actor, seq: this.#seq, rows: drawn - own.rows, total: total - own.total });
+    book.save();
   }
 
   #writeActor(): void {
     const device = this.#db.get("select v from meta where k = 'replica'")?.["v"] ?? new Uint8Array(16);
     const seq = this.#before.first ? 1 : this.seq();
+    this.replaced(this.#db.get("select actor, seq from actor where actor = ?", this.actor));
     const { label, host } = this.#env.writer;
     const row: SqlValue[] = [this.actor, seq, this.stamp(0), device, label.toWellFormed(), host.toWellFormed(), this.#faults];
     this.#db.run(

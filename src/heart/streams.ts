@@ -1,0 +1,250 @@
+import { HeartFailure } from "./failure.ts";
+import { equal, MAC_BYTES, type RowMac } from "./mac.ts";
+import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+import { MERGED } from "./tables.ts";
+
+/**
+ * The bookkeeping of streams: the version vector, how many rows of each stream stand in this file, and one sealed summary of it all.
+ *
+ * A version vector alone can be made to lie: raise one cell and every later row counts as merged; take out a row and nobody misses
+ * it. So each row of `vv` says how many rows of its stream are here and what their numbers add up to, each is sealed, and a summary
+ * that is sealed too says how many rows `vv` has. It moves with every commit at a cost that does not depend on the heart's size.
+ */
+
+/** What a commit did to one stream. `seq` is its new end, or `null` when it stays. */
+export interface StreamChange {
+  readonly actor: number;
+  readonly seq: number | null;
+  /** Rows that came, less rows that were replaced or removed. */
+  readonly rows: number;
+  /** The same for the sum of their numbers. */
+  readonly total: number;
+}
+
+/** Sums over some rows of `vv`. */
+export interface StreamSums {
+  /** XOR over the seals of (actor, seq, gap): equal exactly when the streams are. */
+  readonly digest: Uint8Array;
+  readonly streams: number;
+  readonly seqs: number;
+  readonly rows: number;
+  readonly total: number;
+}
+
+/** `cold`: streams that ended and that every live replica has. */
+export interface StreamSummary {
+  readonly hot: StreamSums;
+  readonly cold: StreamSums;
+}
+
+const VECTOR = "vector";
+const SUMS_BYTES = MAC_BYTES + 4 * 8;
+
+/** The columns of `vv` that its seal covers. */
+export const VV_COLUMNS = ["actor", "seq", "held", "total", "cold", "gap"] as const;
+
+const PUT_VV = `insert into vv (actor, seq, held, total, cold, gap, mac) values (?, ?, ?, ?, ?, ?, ?)
+  on conflict (actor) do update set seq = excluded.seq, held = excluded.held, total = excluded.total,
+    cold = excluded.cold, gap = excluded.gap, mac = excluded.mac`;
+const GET_VV = "select actor, seq, held, total, cold, gap, mac from vv where actor = ?";
+
+export interface Stream {
+  readonly actor: number;
+  readonly seq: number;
+  readonly rows: number;
+  readonly total: number;
+  readonly cold: boolean;
+  readonly gap: boolean;
+}
+
+/** `null` when the row is not what was written. */
+export function readStream(row: SqlRow, mac: RowMac): Stream | null {
+  const columns = VV_COLUMNS.map((name) => row[name] ?? null);
+  if (!mac.verify("vv", columns, row["mac"] ?? null)) return null;
+  const { actor, seq, held, total, cold, gap } = row;
+  if (![actor, seq, held, total].every((value) => typeof value === "number")) return null;
+  return { actor: Number(actor), seq: Number(seq), rows: Number(held), total: Number(total), cold: cold === 1, gap: gap === 1 };
+}
+
+/**
+ * Applies what a transaction did to the streams. The caller holds the transaction.
+ * A change to a stream that this heart has no vector for, and that does not begin one, is left out: memory-only copies have none.
+ */
+export class StreamBook {
+  readonly #db: SqlDatabase;
+  readonly #mac: RowMac;
+  readonly #file: string;
+  #hot: Sums;
+  #cold: Sums;
+
+  /** Throws `HeartFailure` when the summary is not what was written. */
+  constructor(db: SqlDatabase, mac: RowMac, file: string) {
+    this.#db = db;
+    this.#mac = mac;
+    this.#file = file;
+    const summary = readSummary(db, mac, "main");
+    if (summary === null) throw damaged(file, "the summary of its version vector was altered");
+    this.#hot = new Sums(summary.hot);
+    this.#cold = new Sums(summary.cold);
+  }
+
+  apply(change: StreamChange): void {
+    const before = this.#read(change.actor);
+    if (before === null && change.seq === null) return;
+    const rows = (before?.rows ?? 0) + change.rows;
+    const total = (before?.total ?? 0) + change.total;
+    // A stream that goes on is not cold any more.
+    const goesOn = change.seq !== null && change.seq > (before?.seq ?? 0);
+    this.#put(before, {
+      actor: change.actor,
+      seq: Math.max(change.seq ?? 0, before?.seq ?? 0),
+      rows,
+      total,
+      cold: before !== null && before.cold && !goesOn,
+      gap: before?.gap ?? false,
+    });
+  }
+
+  /** Marks a stream as whole or not, as settled or not. */
+  mark(actor: number, marks: { readonly cold?: boolean; readonly gap?: boolean }): void {
+    const before = this.#read(actor);
+    if (before !== null) this.#put(before, { ...before, ...marks });
+  }
+
+  save(): void {
+    writeSummary(this.#db, this.#mac, { hot: this.#hot.value(), cold: this.#cold.value() });
+  }
+
+  #read(actor: number): Stream | null {
+    const row = this.#db.get(GET_VV, actor);
+    if (row === null) return null;
+    const stream = readStream(row, this.#mac);
+    if (stream === null) throw damaged(this.#file, `the version vector of writing session ${actor} was altered`);
+    return stream;
+  }
+
+  #put(before: Stream | null, after: Stream): void {
+    if (after.rows < 0 || after.total < 0) throw damaged(this.#file, `rows of writing session ${after.actor} are missing`);
+    if (before !== null) (before.cold ? this.#cold : this.#hot).add(before, streamSeal(this.#mac, before), -1);
+    (after.cold ? this.#cold : this.#hot).add(after, streamSeal(this.#mac, after), 1);
+    const columns = vvColumns(after);
+    this.#db.run(PUT_VV, ...columns, this.#mac.seal("vv", columns));
+  }
+}
+
+/** Counts everything anew, for a heart that is made, migrated or repaired. Streams keep their marks. */
+export function rebuildStreams(db: SqlDatabase, mac: RowMac): void {
+  const hot = new Sums(null);
+  const cold = new Sums(null);
+  const counted = countStreams(db, "main");
+  for (const row of db.all("select actor, seq, cold, gap from vv")) {
+    const actor = Number(row["actor"]);
+    const { rows, total } = counted.get(actor) ?? { rows: 0, total: 0 };
+    const stream: Stream = { actor, seq: Number(row["seq"]), rows, total, cold: row["cold"] === 1, gap: row["gap"] === 1 };
+    (stream.cold ? cold : hot).add(stream, streamSeal(mac, stream), 1);
+    const columns = vvColumns(stream);
+    db.run(PUT_VV, ...columns, mac.seal("vv", columns));
+  }
+  writeSummary(db, mac, { hot: hot.value(), cold: cold.value() });
+}
+
+/** Rows that stand in the merged tables, by stream. Reads every table's index of dots. */
+export function countStreams(db: SqlDatabase, schema: "main" | "s"): Map<number, { rows: number; total: number }> {
+  const counted = new Map<number, { rows: number; total: number }>();
+  const sources = MERGED.map(({ name, dot }) => `${schema}.${name} indexed by ${dot} where true`);
+  for (const source of [...sources, `${schema}.aside where part = 0`]) {
+    for (const row of db.all(`select actor, count(*) as n, sum(seq) as total from ${source} group by actor`)) {
+      const at = counted.get(Number(row["actor"])) ?? { rows: 0, total: 0 };
+      counted.set(Number(row["actor"]), { rows: at.rows + Number(row["n"]), total: at.total + Number(row["total"]) });
+    }
+  }
+  return counted;
+}
+
+/** `null` when there is none, or when it is not what was written. */
+export function readSummary(db: SqlDatabase, mac: RowMac, schema: "main" | "s"): StreamSummary | null {
+  const row = db.get(`select v, mac from ${schema}.meta where k = ?`, VECTOR);
+  const value = row?.["v"];
+  if (!(value instanceof Uint8Array) || value.length !== 2 * SUMS_BYTES) return null;
+  if (!mac.verify("meta", [VECTOR, value], row?.["mac"] ?? null)) return null;
+  return { hot: unpackSums(value, 0), cold: unpackSums(value, SUMS_BYTES) };
+}
+
+function writeSummary(db: SqlDatabase, mac: RowMac, summary: StreamSummary): void {
+  const value = new Uint8Array(2 * SUMS_BYTES);
+  packSums(value, 0, summary.hot);
+  packSums(value, SUMS_BYTES, summary.cold);
+  db.run(
+    "insert into meta (k, v, mac) values (?, ?, ?) on conflict (k) do update set v = excluded.v, mac = excluded.mac",
+    VECTOR,
+    value,
+    mac.seal("meta", [VECTOR, value]),
+  );
+}
+
+/** Both hold the same streams up to the same ends. Which are cold may differ. */
+export function sameStreams(a: StreamSummary, b: StreamSummary): boolean {
+  return a.hot.streams + a.cold.streams === b.hot.streams + b.cold.streams && equal(digestOf(a), digestOf(b));
+}
+
+/** 16 bytes that stand for all streams. */
+export const digestOf = ({ hot, cold }: StreamSummary): Uint8Array => xor(hot.digest, cold.digest);
+
+const streamSeal = (mac: RowMac, { actor, seq, gap }: Stream): Uint8Array => mac.seal("stream", [actor, seq, gap ? 1 : null]);
+
+const vvColumns = ({ actor, seq, rows, total, cold, gap }: Stream): SqlValue[] => [
+  actor,
+  seq,
+  rows,
+  total,
+  cold ? 1 : null,
+  gap ? 1 : null,
+];
+
+class Sums {
+  #digest: Uint8Array;
+  #streams: number;
+  #seqs: number;
+  #rows: number;
+  #total: number;
+
+  constructor(from: StreamSums | null) {
+    this.#digest = from?.digest ?? new Uint8Array(MAC_BYTES);
+    this.#streams = from?.streams ?? 0;
+    this.#seqs = from?.seqs ?? 0;
+    this.#rows = from?.rows ?? 0;
+    this.#total = from?.total ?? 0;
+  }
+
+  add(stream: Stream, seal: Uint8Array, sign: 1 | -1): void {
+    this.#digest = xor(this.#digest, seal);
+    this.#streams += sign;
+    this.#seqs += sign * stream.seq;
+    this.#rows += sign * stream.rows;
+    this.#total += sign * stream.total;
+  }
+
+  value(): StreamSums {
+    return { digest: this.#digest, streams: this.#streams, seqs: this.#seqs, rows: this.#rows, total: this.#total };
+  }
+}
+
+function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = (a[i] ?? 0) ^ (b[i] ?? 0);
+  return out;
+}
+
+function packSums(into: Uint8Array, at: number, { digest, streams, seqs, rows, total }: StreamSums): void {
+  into.set(digest, at);
+  const view = new DataView(into.buffer, into.byteOffset + at + MAC_BYTES);
+  for (const [i, value] of [streams, seqs, rows, total].entries()) view.setBigUint64(i * 8, BigInt(value));
+}
+
+function unpackSums(from: Uint8Array, at: number): StreamSums {
+  const view = new DataView(from.buffer, from.byteOffset + at + MAC_BYTES);
+  const number = (i: number): number => Number(view.getBigUint64(i * 8));
+  return { digest: from.slice(at, at + MAC_BYTES), streams: number(0), seqs: number(1), rows: number(2), total: number(3) };
+}
+
+const damaged = (path: string, detail: string): HeartFailure => new HeartFailure({ kind: "damaged", path, detail });
