@@ -91,6 +91,18 @@ export function heartErrorText(error: HeartError): Explained {
         ExitCode.HEART,
         `The heart ${error.path} was written by a newer Noctem (its format is ${error.found}, this program knows ${error.known}). Use that version; nothing was changed.`,
       );
+    case "outdated":
+      return said(
+        ExitCode.HEART,
+        `The heart ${error.path} was written by an older Noctem. Start this version with it once (noctem heart status --heart FILE), then merge again.`,
+      );
+    case "unfinished":
+      return said(
+        ExitCode.HEART,
+        `The heart ${error.path} was left in the middle of a write. Start Noctem there once, which takes the half write back, then merge again.`,
+      );
+    case "same-file":
+      return said(ExitCode.USAGE, `${error.path} is the heart in use. Name another copy to merge with.`);
     case "keys-missing":
       return said(ExitCode.HEART, `The keys of the heart ${error.path} are missing. Put the folder keys/ back beside it.`);
     case "keys-broken":

@@ -12,6 +12,10 @@ export interface RowMac {
   /** The MAC of a row: 16 bytes. `columns` in the order of the table, without local columns and without the MAC itself. */
   seal(table: string, columns: readonly SqlValue[]): Uint8Array;
   verify(table: string, columns: readonly SqlValue[], mac: SqlValue): boolean;
+  /** The canonical bytes of a row: what its seal is over. */
+  bytesOf(table: string, columns: readonly SqlValue[]): Uint8Array;
+  /** For a row that is kept as its canonical bytes. */
+  verifyBytes(bytes: Uint8Array, mac: SqlValue): boolean;
 }
 
 /** `heartKey` is never used itself: other uses of it (audit, export) derive their own. */
@@ -23,6 +27,8 @@ export function rowMac(crypto: HeartCrypto, heartKey: Uint8Array): RowMac {
   return {
     seal,
     verify: (table, columns, mac) => mac instanceof Uint8Array && equal(seal(table, columns), mac),
+    bytesOf: (table, columns) => encode(table, columns).slice(),
+    verifyBytes: (bytes, mac) => mac instanceof Uint8Array && equal(hmac(bytes).subarray(0, MAC_BYTES), mac),
   };
 }
 

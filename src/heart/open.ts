@@ -17,6 +17,9 @@ import { readMeta, writeMeta } from "./writer.ts";
 /** `keysDir` belongs to the heart beside it. */
 export type HeartPlace = { readonly file: string; readonly keysDir: string } | "memory";
 
+/** A heart's file on its medium. */
+export type StoredPlace = Exclude<HeartPlace, "memory">;
+
 export interface OpenHeart extends Heart {
   /** 16 random bytes in hex. Replicas of one heart share it; without keys it is what the file claims. */
   readonly id: string;
@@ -126,6 +129,12 @@ function headerFault({ size }: { readonly size: number }, kind: "not-sqlite" | "
 }
 
 function openStored(opening: Opening, key: HeartKey): Result<Opened, HeartError> {
+  const connection = connectStored(opening, key);
+  return connection.ok ? ok({ heart: storeOver(opening, connection.value, key), id: key.heart }) : connection;
+}
+
+/** For writing: brought up to this version, and checked. */
+function connectStored(opening: Opening, key: HeartKey): Result<SqlDatabase, HeartError> {
   const { deps, file } = opening;
   const connect = () => deps.sql.open(file, { create: false, readOnly: false });
   return withDatabase(file, connect, (db) => {
@@ -137,9 +146,43 @@ function openStored(opening: Opening, key: HeartKey): Result<Opened, HeartError>
     if (!ours.ok) return ours;
     if (outdated.value) upgrade(db, rowMac(deps.crypto, key.key));
     const sound = check(opening, db, key);
-    if (!sound.ok) return sound;
-    return ok({ heart: storeOver(opening, db, key), id: key.heart });
+    return sound.ok ? ok(db) : sound;
   });
+}
+
+/** A connection of its own to a heart that is there and can be written, for work on the whole of it. */
+export interface StoredHeart {
+  readonly db: SqlDatabase;
+  readonly mac: RowMac;
+  readonly id: string;
+}
+
+/**
+ * Runs `work` on a heart that exists. Nothing is made, and nothing falls back to memory: what cannot be written is `read-only` and missing
+ * keys are `keys-missing`. The connection is closed afterwards; other connections of this process learn of a commit as of another process's.
+ */
+export function withStoredHeart<T>(
+  deps: HeartDeps,
+  place: StoredPlace,
+  work: (heart: StoredHeart) => Result<T, HeartError>,
+): Result<T, HeartError> {
+  const { file, keysDir } = place;
+  const opening: Opening = { deps, buildDate: 0 as Millis, file, keysDir };
+  const facts = deps.files.inspect(file);
+  if (facts.kind !== "file") return err(noFile(facts, file));
+  const header = judgeHeader(facts.head);
+  if (header.kind === "newer") return err({ kind: "newer", path: file, found: header.version, known: SCHEMA_VERSION });
+  if (header.kind !== "heart") return err({ kind: "damaged", path: file, detail: headerFault(facts, header.kind) });
+  const bytes = deps.files.read(join(keysDir, KEY_FILE), KEY_FILE_LIMIT);
+  if (!bytes.ok) return err(keyError(keysDir, bytes.error));
+  if (bytes.value === null) return err({ kind: "keys-missing", path: file });
+  const key = readKeyFile(bytes.value, deps.crypto);
+  if (!key.ok) return err({ kind: "keys-broken", path: join(keysDir, KEY_FILE), detail: key.error });
+  if (!facts.writable) return err({ kind: "read-only", path: file });
+  const connection = connectStored(opening, key.value);
+  if (!connection.ok) return connection;
+  using db = connection.value;
+  return work({ db, mac: rowMac(deps.crypto, key.value.key), id: key.value.heart });
 }
 
 /**

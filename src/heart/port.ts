@@ -74,6 +74,12 @@ export type HeartError =
   | { readonly kind: "foreign"; readonly path: string }
   /** Written by a newer version. */
   | { readonly kind: "newer"; readonly path: string; readonly found: number; readonly known: number }
+  /** Another copy, of a version that copies could not be merged at. Opening it once brings it up to date. */
+  | { readonly kind: "outdated"; readonly path: string }
+  /** Another copy, left in the middle of a write that only opening it for writing can undo. */
+  | { readonly kind: "unfinished"; readonly path: string }
+  /** Another copy, which is this one. */
+  | { readonly kind: "same-file"; readonly path: string }
   /** `keys/` is missing. Opening a heart never yields it (see `HeartMode`); what needs the keys does. */
   | { readonly kind: "keys-missing"; readonly path: string }
   | { readonly kind: "keys-broken"; readonly path: string; readonly detail: string }

@@ -32,6 +32,8 @@ export interface HeartFiles {
   /** What lies at `path`, without changing it. */
   inspect(path: string): FileFacts;
   exists(path: string): boolean;
+  /** One file under two names. False where either is missing. */
+  isSame(a: string, b: string): boolean;
   /** The whole file, `null` when there is none. A file larger than `limit` bytes is an error. */
   read(path: string, limit: number): Result<Uint8Array | null, FileError>;
   /**

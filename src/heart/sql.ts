@@ -11,6 +11,11 @@ export interface SqlDatabase extends Disposable {
   run(sql: string, ...params: readonly SqlValue[]): { readonly changes: number };
   all(sql: string, ...params: readonly SqlValue[]): SqlRow[];
   get(sql: string, ...params: readonly SqlValue[]): SqlRow | null;
+  /**
+   * Calls `visit` with one row after the other, so that memory does not grow with their number. `visit` may write elsewhere; the statement
+   * is done with when `each` returns or throws.
+   */
+  each(sql: string, visit: (row: SqlRow) => void, ...params: readonly SqlValue[]): void;
 }
 
 export interface SqlDriver {

@@ -35,10 +35,13 @@ export interface StreamSums {
 export interface StreamSummary {
   readonly hot: StreamSums;
   readonly cold: StreamSums;
+  /** Rows of `remove_floor`, and the sum of their numbers. */
+  readonly floors: { readonly rows: number; readonly seqs: number };
 }
 
 const VECTOR = "vector";
 const SUMS_BYTES = MAC_BYTES + 4 * 8;
+const SUMMARY_BYTES = 2 * SUMS_BYTES + 2 * 8;
 
 /** The columns of `vv` that its seal covers. */
 export const VV_COLUMNS = ["actor", "seq", "held", "total", "cold", "gap"] as const;
@@ -76,6 +79,7 @@ export class StreamBook {
   readonly #file: string;
   #hot: Sums;
   #cold: Sums;
+  #floors: StreamSummary["floors"];
 
   /** Throws `HeartFailure` when the summary is not what was written. */
   constructor(db: SqlDatabase, mac: RowMac, file: string) {
@@ -86,6 +90,7 @@ export class StreamBook {
     if (summary === null) throw damaged(file, "the summary of its version vector was altered");
     this.#hot = new Sums(summary.hot);
     this.#cold = new Sums(summary.cold);
+    this.#floors = summary.floors;
   }
 
   apply(change: StreamChange): void {
@@ -111,8 +116,13 @@ export class StreamBook {
     if (before !== null) this.#put(before, { ...before, ...marks });
   }
 
+  /** To be said when rows of `remove_floor` were written. */
+  floorsMoved(): void {
+    this.#floors = sumFloors(this.#db, "main");
+  }
+
   save(): void {
-    writeSummary(this.#db, this.#mac, { hot: this.#hot.value(), cold: this.#cold.value() });
+    writeSummary(this.#db, this.#mac, { hot: this.#hot.value(), cold: this.#cold.value(), floors: this.#floors });
   }
 
   #read(actor: number): Stream | null {
@@ -145,7 +155,12 @@ export function rebuildStreams(db: SqlDatabase, mac: RowMac): void {
     const columns = vvColumns(stream);
     db.run(PUT_VV, ...columns, mac.seal("vv", columns));
   }
-  writeSummary(db, mac, { hot: hot.value(), cold: cold.value() });
+  writeSummary(db, mac, { hot: hot.value(), cold: cold.value(), floors: sumFloors(db, "main") });
+}
+
+export function sumFloors(db: SqlDatabase, schema: "main" | "s"): StreamSummary["floors"] {
+  const row = db.get(`select count(*) as n, coalesce(sum(seq), 0) as seqs from ${schema}.remove_floor`);
+  return { rows: Number(row?.["n"] ?? 0), seqs: Number(row?.["seqs"] ?? 0) };
 }
 
 /** Rows that stand in the merged tables, by stream. Reads every table's index of dots. */
@@ -165,15 +180,20 @@ export function countStreams(db: SqlDatabase, schema: "main" | "s"): Map<number,
 export function readSummary(db: SqlDatabase, mac: RowMac, schema: "main" | "s"): StreamSummary | null {
   const row = db.get(`select v, mac from ${schema}.meta where k = ?`, VECTOR);
   const value = row?.["v"];
-  if (!(value instanceof Uint8Array) || value.length !== 2 * SUMS_BYTES) return null;
+  if (!(value instanceof Uint8Array) || value.length !== SUMMARY_BYTES) return null;
   if (!mac.verify("meta", [VECTOR, value], row?.["mac"] ?? null)) return null;
-  return { hot: unpackSums(value, 0), cold: unpackSums(value, SUMS_BYTES) };
+  const view = new DataView(value.buffer, value.byteOffset + 2 * SUMS_BYTES);
+  const floors = { rows: Number(view.getBigUint64(0)), seqs: Number(view.getBigUint64(8)) };
+  return { hot: unpackSums(value, 0), cold: unpackSums(value, SUMS_BYTES), floors };
 }
 
 function writeSummary(db: SqlDatabase, mac: RowMac, summary: StreamSummary): void {
-  const value = new Uint8Array(2 * SUMS_BYTES);
+  const value = new Uint8Array(SUMMARY_BYTES);
   packSums(value, 0, summary.hot);
   packSums(value, SUMS_BYTES, summary.cold);
+  const view = new DataView(value.buffer, 2 * SUMS_BYTES);
+  view.setBigUint64(0, BigInt(summary.floors.rows));
+  view.setBigUint64(8, BigInt(summary.floors.seqs));
   db.run(
     "insert into meta (k, v, mac) values (?, ?, ?) on conflict (k) do update set v = excluded.v, mac = excluded.mac",
     VECTOR,
@@ -188,7 +208,7 @@ export function sameStreams(a: StreamSummary, b: StreamSummary): boolean {
 }
 
 /** 16 bytes that stand for all streams. */
-export const digestOf = ({ hot, cold }: StreamSummary): Uint8Array => xor(hot.digest, cold.digest);
+export const digestOf = ({ hot, cold }: Pick<StreamSummary, "hot" | "cold">): Uint8Array => xor(hot.digest, cold.digest);
 
 const streamSeal = (mac: RowMac, { actor, seq, gap }: Stream): Uint8Array => mac.seal("stream", [actor, seq, gap ? 1 : null]);
 

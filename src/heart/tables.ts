@@ -45,11 +45,7 @@ export const MESSAGE = grow(
 export const ENTRY = grow("entry", ["id"], ["id", "kind", "ref", "hlc", "actor", "seq", ...LABEL, "body_hash"], "entry_body");
 /** The value comes last, so that even two writes with one dot end alike everywhere. */
 export const CELL = register("cell", ["ns", "k"], ["ns", "k", "v", "hlc", "actor", "seq", ...LABEL], ["hlc", "actor", "seq", "v"]);
-export const TASK_REMOVE = register(
-  "task_remove",
-  ["elem", "dot_actor", "actor"],
-  ["elem", "dot_actor", "dot_seq", "hlc", "actor", "seq"],
-);
+export const TASK_REMOVE = register("task_remove", ["elem", "dot_actor", "actor"], ["elem", "dot_actor", "dot_seq", "hlc", "actor", "seq"]);
 export const TASK_DOT = register("task_dot", ["elem", "actor"], ["elem", "actor", "seq", "hlc"]);
 export const INCIDENT = register("incident", ["kind", "severity", "actor"], ["kind", "severity", "count", "hlc", "actor", "seq"]);
 
@@ -57,5 +53,12 @@ export const INCIDENT = register("incident", ["kind", "severity", "actor"], ["ki
 export const MERGED: readonly MergedTable[] = [ACTOR, REDACTION, MESSAGE, ENTRY, CELL, TASK_REMOVE, TASK_DOT, INCIDENT];
 
 /** Namespaces of `cell`. */
-export const Namespace = { LEAF: "leaf", TASK: "task", MEMORY: "memory", INCIDENT: "incident", STATE: "state", REPLICA: "replica" } as const;
+export const Namespace = {
+  LEAF: "leaf",
+  TASK: "task",
+  MEMORY: "memory",
+  INCIDENT: "incident",
+  STATE: "state",
+  REPLICA: "replica",
+} as const;
 export type Namespace = (typeof Namespace)[keyof typeof Namespace];

@@ -36,6 +36,15 @@ export const heartFiles: HeartFiles = {
 
   exists: (path) => existsSync(path),
 
+  isSame(a, b) {
+    try {
+      const [one, other] = [statSync(a, { bigint: true }), statSync(b, { bigint: true })];
+      return one.dev === other.dev && one.ino === other.ino;
+    } catch {
+      return false;
+    }
+  },
+
   read(path, limit) {
     try {
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);

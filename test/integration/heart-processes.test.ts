@@ -213,6 +213,7 @@ function failAt(real: SqlDriver, matches: (sql: string) => boolean): { readonly 
     run: (sql, ...params) => (strike(sql), db.run(sql, ...params)),
     all: (sql, ...params) => (strike(sql), db.all(sql, ...params)),
     get: (sql, ...params) => (strike(sql), db.get(sql, ...params)),
+    each: (sql, visit, ...params) => (strike(sql), db.each(sql, visit, ...params)),
     [Symbol.dispose]: () => db[Symbol.dispose](),
   });
   return { driver: { open: (path, options) => wrap(real.open(path, options)) }, arm: (code) => void (armed = code) };

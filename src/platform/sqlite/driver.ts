@@ -42,6 +42,22 @@ class BunDatabase implements SqlDatabase {
     return row === null ? null : toRow(row);
   }
 
+  each(sql: string, visit: (row: SqlRow) => void, ...params: readonly SqlValue[]): void {
+    // Not from the cache: the same statement may be under way further up, and an early end must not leave it half read.
+    const statement: Compiled = guarded(() => this.#database.prepare(sql));
+    try {
+      statement.safeIntegers(true);
+      const rows = guarded(() => statement.iterate(...params));
+      for (;;) {
+        const next = guarded(() => rows.next());
+        if (next.done === true) return;
+        visit(toRow(next.value));
+      }
+    } finally {
+      statement.finalize();
+    }
+  }
+
   [Symbol.dispose](): void {
     // A statement that is not finalised keeps file and locks until it is collected as garbage.
     for (const statement of this.#compiled.values()) statement.finalize();

@@ -43,6 +43,9 @@ const ENGINE: Each<EngineError> = {
 const HEART: Each<HeartError> = {
   damaged: [{ kind: "damaged", path, detail }, 6],
   foreign: [{ kind: "foreign", path }, 6],
+  outdated: [{ kind: "outdated", path }, 6],
+  unfinished: [{ kind: "unfinished", path }, 6],
+  "same-file": [{ kind: "same-file", path }, 2],
   newer: [{ kind: "newer", path, found: 9, known: 1 }, 6],
   "keys-missing": [{ kind: "keys-missing", path }, 6],
   "keys-broken": [{ kind: "keys-broken", path, detail }, 6],

@@ -1,0 +1,65 @@
+import type { RowMac } from "../mac.ts";
+import type { SqlDatabase } from "../sql.ts";
+import { countStreams, readStream, sumFloors, VV_COLUMNS } from "../streams.ts";
+import { TASK_DOT } from "../tables.ts";
+import type { Tally } from "./apply.ts";
+import { refused, type Source } from "./source.ts";
+
+/**
+ * The case that a delta cannot serve: the source has pruned removes that this heart never saw. Then, and only then, a dot that the
+ * source has seen and lacks counts as removed. Because that deletes for an absence, the whole source must first be what it claims.
+ */
+export function isBelowFloor(db: SqlDatabase, mac: RowMac, source: Source): boolean {
+  const { floors } = source.summary;
+  const found = sumFloors(db, "s");
+  if (found.rows !== floors.rows || found.seqs !== floors.seqs) throw refused(source.file, "the marks of what it pruned were altered");
+  if (floors.rows === 0) return false;
+  db.each("select actor, seq, mac from s.remove_floor", (row) => {
+    if (!mac.verify("remove_floor", [row["actor"] ?? null, row["seq"] ?? null], row["mac"] ?? null)) {
+      throw refused(source.file, "the marks of what it pruned were altered");
+    }
+  });
+  const below = db.get(`select 1 from s.remove_floor f left join main.vv tv on tv.actor = f.actor
+    where f.seq > coalesce(tv.seq, 0) or tv.gap = 1 limit 1`);
+  return below !== null;
+}
+
+/** Removes here what the source saw removed. Returns how many dots went. */
+export function removeAbsentDots(db: SqlDatabase, mac: RowMac, source: Source, tally: Tally): number {
+  checkWholeSource(db, mac, source);
+  const absent = `main.task_dot t join s.vv sv on sv.actor = t.actor and sv.seq >= t.seq and sv.gap is null
+    where not exists (select 1 from s.task_dot y where y.elem = t.elem and y.actor = t.actor and y.seq >= t.seq)`;
+  const gone = tally.count(db, absent, -1, "t");
+  if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${absent})`);
+  return gone;
+}
+
+/** From now on this heart, too, may lack removes up to these marks. */
+export function adoptFloors(db: SqlDatabase): boolean {
+  const { changes } = db.run(`insert into main.remove_floor (actor, seq, mac) select actor, seq, mac from s.remove_floor where true
+    on conflict (actor) do update set seq = excluded.seq, mac = excluded.mac where excluded.seq > remove_floor.seq`);
+  return changes > 0;
+}
+
+function checkWholeSource(db: SqlDatabase, mac: RowMac, source: Source): void {
+  const counted = countStreams(db, "s");
+  db.each(`select ${[...VV_COLUMNS, "mac"].join(", ")} from s.vv`, (row) => {
+    const stream = readStream(row, mac);
+    const found = counted.get(Number(row["actor"])) ?? { rows: 0, total: 0 };
+    if (stream === null || found.rows !== stream.rows || found.total !== stream.total) {
+      throw refused(source.file, `rows of writing session ${String(row["actor"])} are missing or were added`);
+    }
+  });
+  const columns = TASK_DOT.columns;
+  db.each(`select ${[...columns, "mac"].join(", ")} from s.task_dot`, (row) => {
+    if (
+      !mac.verify(
+        TASK_DOT.name,
+        columns.map((name) => row[name] ?? null),
+        row["mac"] ?? null,
+      )
+    ) {
+      throw refused(source.file, "a task of it is not what was written");
+    }
+  });
+}

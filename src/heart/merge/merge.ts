@@ -1,0 +1,257 @@
+import type { Millis } from "../../lib/brand.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { heartErrorOf, rollback } from "../failure.ts";
+import { millisOf, type Hlc } from "../hlc.ts";
+import type { RowMac } from "../mac.ts";
+import type { HeartError } from "../port.ts";
+import type { HeartCrypto } from "../ports.ts";
+import { SqlError, type SqlDatabase } from "../sql.ts";
+import { readSummary, sameStreams, StreamBook } from "../streams.ts";
+import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT } from "../tables.ts";
+import { readMeta, writeMeta } from "../writer.ts";
+import {
+  applyAside,
+  applyBodied,
+  applyRedactions,
+  applyRegister,
+  applyRemoves,
+  bodiesToForget,
+  BODIED,
+  dropForgottenConflicts,
+  forgetEntryBodies,
+  forgetMessageBodies,
+  keepConflicts,
+  Tally,
+  unexplainedSilence,
+} from "./apply.ts";
+import { type Delta, fenceAt, setExtrasAside, stageDelta, staged, type Stage } from "./delta.ts";
+import { adoptFloors, isBelowFloor, removeAbsentDots } from "./full.ts";
+import { readOnlyUri, refused, vetSource, type Source } from "./source.ts";
+import { noteWitness } from "./witness.ts";
+
+/** What came of a merge. Counts are of rows that this heart had not or that replaced its own. */
+export interface MergeReport {
+  /** Both had the same already: nothing was read or written beyond that. */
+  readonly same: boolean;
+  /** `full`: the source had pruned what this heart never saw, and all tasks were compared. */
+  readonly mode: "delta" | "full";
+  /** The other replica, 16 bytes in hex. */
+  readonly replica: string;
+  readonly messages: number;
+  readonly forgotten: number;
+  readonly tasksAdded: number;
+  readonly tasksRemoved: number;
+  /** Values by namespace: "memory", "task", "state" … */
+  readonly values: Readonly<Record<string, number>>;
+  readonly entries: number;
+  readonly incidents: number;
+  /** Writing sessions that brought something. */
+  readonly sessions: number;
+  /** Rows of a newer version, carried on unread. */
+  readonly aside: number;
+  /** Values that lost against a concurrent write and are kept. */
+  readonly conflicts: number;
+  /** Rows from a clock more than five minutes ahead: taken, and not followed. */
+  readonly fenced: { readonly rows: number; readonly furthest: Millis | null };
+}
+
+export interface MergeContext {
+  readonly db: SqlDatabase;
+  readonly mac: RowMac;
+  readonly crypto: HeartCrypto;
+  /** This heart's own file, for errors. */
+  readonly file: string;
+  readonly now: Millis;
+  /** Rows whose bodies are about to be deleted: the search index forgets them first. */
+  readonly unindex: (table: "message" | "entry", rows: readonly number[]) => void;
+  /** Tasks that changed, for what is derived from them. */
+  readonly tasksChanged: (elements: readonly Uint8Array[]) => void;
+}
+
+/**
+ * Takes into this heart what `sourceFile` has and it lacks: a pure function of the two files, in one transaction.
+ * The caller has looked at the file (`refuseFile`). With `dryRun` everything is done, counted and undone.
+ *
+ * Errors: `foreign`; `damaged` or `io` naming the source, with this heart untouched; and this heart's own.
+ */
+export function merge(context: MergeContext, sourceFile: string, dryRun: boolean): Result<MergeReport, HeartError> {
+  const { db, file } = context;
+  let reading = sourceFile;
+  try {
+    db.run("attach ? as s", readOnlyUri(sourceFile));
+  } catch (error) {
+    return err(sourceError(error, sourceFile));
+  }
+  try {
+    db.exec("begin immediate");
+    const report = take(context, sourceFile, () => (reading = file));
+    db.exec(dryRun ? "rollback" : "commit");
+    return ok(report);
+  } catch (error) {
+    rollback(db);
+    return err(reading === file ? heartErrorOf(error, file) : sourceError(error, sourceFile));
+  } finally {
+    detach(db);
+  }
+}
+
+function take(context: MergeContext, sourceFile: string, readAll: () => void): MergeReport {
+  const { db, mac, crypto, file, now } = context;
+  const own = readSummary(db, mac, "main");
+  if (own === null) throw refused(file, "the summary of its version vector was altered");
+  const source = vetSource(db, mac, sourceFile);
+  if (sameStreams(own, source.summary)) return { ...NOTHING, same: true, replica: source.device.toHex() };
+
+  const stage: Stage = { db, mac, crypto, source, fence: fenceAt(now) };
+  // Streams that both call settled are equal when their digests are: they need no comparing one by one.
+  const settled = own.cold.streams === source.summary.cold.streams && own.cold.digest.toHex() === source.summary.cold.digest.toHex();
+  const delta = stageDelta(stage, settled);
+  setExtrasAside(stage);
+  const full = isBelowFloor(db, mac, source);
+  readAll();
+  const report = apply(context, source, delta, full);
+  followClock(context, source, stage.fence);
+  noteWitness(db, source.device, settled);
+  for (const { name } of MERGED) db.exec(`drop table temp.x_${name}`);
+  db.exec("drop table temp.x_aside; drop table temp.d");
+  return report;
+}
+
+/** In the order in which one thing forbids the next: redactions before texts, removes before tasks. */
+function apply(context: MergeContext, source: Source, delta: Delta, full: boolean): MergeReport {
+  const { db, mac, file } = context;
+  const tally = new Tally();
+  const sessions = applyRegister(db, ACTOR, tally);
+  const forgotten = applyRedactions(db, tally);
+  if (forgotten > 0) forgetBodies(context);
+  const [messages = 0, entries = 0] = BODIED.map((table) => {
+    const silent = unexplainedSilence(db, table);
+    if (silent !== null) throw refused(source.file, `the text of ${table.name} ${silent} is gone, and nobody forgot it`);
+    return applyBodied(db, table, tally);
+  });
+  const changed = changedTasks(db);
+  const conflicts = keepConflicts(db);
+  applyRegister(db, CELL, tally);
+  dropForgottenConflicts(db);
+  const values = countByNamespace(db);
+  const absent = full ? removeAbsentDots(db, mac, source, tally) : 0;
+  const removed = applyRemoves(db, tally);
+  const tasksAdded = applyRegister(db, TASK_DOT, tally);
+  const incidents = applyRegister(db, INCIDENT, tally);
+  const aside = applyAside(db, tally);
+  const floors = adoptFloors(db);
+  bookStreams(db, mac, file, { delta, tally, floors });
+  context.tasksChanged(absent > 0 ? db.all("select distinct k from main.cell where ns = 'task'").flatMap(elementOf) : changed);
+  const { rows, furthest } = delta.fenced;
+  return {
+    same: false,
+    mode: full ? "full" : "delta",
+    replica: source.device.toHex(),
+    messages,
+    forgotten,
+    tasksAdded,
+    tasksRemoved: removed + absent,
+    values,
+    entries,
+    incidents,
+    sessions,
+    aside,
+    conflicts,
+    fenced: { rows, furthest: furthest === 0 ? null : millisOf(furthest as Hlc) },
+  };
+}
+
+function forgetBodies({ db, unindex }: MergeContext): void {
+  for (const [table, forget] of [
+    ["message", forgetMessageBodies],
+    ["entry", forgetEntryBodies],
+  ] as const) {
+    const rows = bodiesToForget(db, table);
+    if (rows.length === 0) continue;
+    unindex(table, rows);
+    forget(db, rows);
+  }
+}
+
+/** The vector comes last: what it says is here then. */
+function bookStreams(
+  db: SqlDatabase,
+  mac: RowMac,
+  file: string,
+  { delta, tally, floors }: { readonly delta: Delta; readonly tally: Tally; readonly floors: boolean },
+): void {
+  const book = new StreamBook(db, mac, file);
+  for (const [actor, { rows, total }] of tally.streams) {
+    if (!delta.streams.has(actor)) book.apply({ actor, seq: null, rows, total });
+  }
+  for (const row of db.all("select actor, tv from temp.d")) {
+    const actor = Number(row["actor"]);
+    const stream = delta.streams.get(actor);
+    if (stream === undefined) continue;
+    const { rows, total } = tally.streams.get(actor) ?? { rows: 0, total: 0 };
+    book.apply({ actor, seq: stream.seq, rows, total });
+    const tv = Number(row["tv"]);
+    if (stream.gap && stream.seq > tv) book.mark(actor, { gap: true });
+    else if (!stream.gap && stream.seq >= tv) book.mark(actor, { gap: false });
+  }
+  if (floors) book.floorsMoved();
+  book.save();
+}
+
+function followClock({ db, mac }: MergeContext, source: Source, fence: Hlc): void {
+  const last = Number(readMeta(db, "hlc")?.["v"] ?? 0);
+  if (source.last > last && source.last <= fence) writeMeta(db, mac, "hlc", source.last);
+}
+
+function changedTasks(db: SqlDatabase): readonly Uint8Array[] {
+  const elements = db.all(`select distinct elem from (select elem from temp.x_task_dot union select elem from temp.x_task_remove)`);
+  const cells = db.all(`select distinct k from ${staged(CELL)} where ns = '${Namespace.TASK}'`);
+  const all = new Map<string, Uint8Array>();
+  for (const { elem } of elements) if (elem instanceof Uint8Array) all.set(elem.toHex(), elem);
+  for (const elem of cells.flatMap(elementOf)) all.set(elem.toHex(), elem);
+  return [...all.values()];
+}
+
+/** A task's attribute is the cell `<id in hex>.<name>`. */
+function elementOf(row: { readonly [name: string]: unknown }): Uint8Array[] {
+  const id = String(row["k"]).slice(0, 32);
+  return /^[0-9a-f]{32}$/.test(id) ? [Uint8Array.fromHex(id)] : [];
+}
+
+function countByNamespace(db: SqlDatabase): Record<string, number> {
+  const rows = db.all(`select ns, count(*) as n from ${staged(CELL)} group by ns`);
+  return Object.fromEntries(rows.map((row) => [String(row["ns"]), Number(row["n"])]));
+}
+
+/** What SQLite says while the source is read is about the source: a broken page, a stick that was pulled. */
+function sourceError(error: unknown, file: string): HeartError {
+  if (error instanceof SqlError && (error.code === "SQLITE_ERROR" || error.code.startsWith("SQLITE_CONSTRAINT"))) {
+    return { kind: "damaged", path: file, detail: error.message };
+  }
+  return heartErrorOf(error, file);
+}
+
+function detach(db: SqlDatabase): void {
+  try {
+    db.exec("detach s");
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+  }
+}
+
+const NOTHING: MergeReport = {
+  same: false,
+  mode: "delta",
+  replica: "",
+  messages: 0,
+  forgotten: 0,
+  tasksAdded: 0,
+  tasksRemoved: 0,
+  values: {},
+  entries: 0,
+  incidents: 0,
+  sessions: 0,
+  aside: 0,
+  conflicts: 0,
+  fenced: { rows: 0, furthest: null },
+};
