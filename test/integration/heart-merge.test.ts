@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import { mergeHeart } from "../../src/heart/copies.ts";
+import { heartCopies } from "../../src/heart/copies.ts";
 import type { MessageId } from "../../src/lib/brand.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
-import { must, openIn, placeIn, raw, say, talk, texts } from "../support/heart.ts";
+import { BUILD, must, openIn, placeIn, raw, say, talk, texts } from "../support/heart.ts";
 import { tempDir } from "../support/noctem.ts";
 
 /** Two copies of one heart in folders of their own. */
@@ -24,7 +24,8 @@ const mk = (folder: string): string => {
   return folder;
 };
 
-const merge = (into: string, from: string, dryRun = false) => mergeHeart(heartDeps(), placeIn(into), placeIn(from).file, { dryRun });
+const merge = (into: string, from: string, dryRun = false) =>
+  heartCopies(heartDeps(), placeIn(into), BUILD).merge(placeIn(from).file, { dryRun });
 
 describe("two copies that went on apart", () => {
   test("have all messages of both after one merge each way", () => {
