@@ -41,8 +41,8 @@ export function heartCopies(deps: HeartDeps, place: StoredPlace, buildDate: Mill
       const refusal = refuseFile(sourceFile, deps.files.inspect(sourceFile), deps.files.inspect(`${sourceFile}-journal`));
       if (refusal !== null) return err(refusal);
       if (deps.files.isSame(file, sourceFile)) return err({ kind: "same-file", path: sourceFile });
-      return stored(({ db, mac }) =>
-        merge(
+      return stored(({ db, mac }) => {
+        return merge(
           {
             db,
             mac,
@@ -54,8 +54,8 @@ export function heartCopies(deps: HeartDeps, place: StoredPlace, buildDate: Mill
           },
           sourceFile,
           dryRun,
-        ),
-      );
+        );
+      });
     },
     status: () => stored(({ db, mac, id }) => ok(heartStatus(db, mac, id, deps.clock.now()))),
     conflicts: () => stored(({ db, mac }) => ok(listConflicts(db, mac))),

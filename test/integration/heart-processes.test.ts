@@ -213,6 +213,7 @@ function failAt(real: SqlDriver, matches: (sql: string) => boolean): { readonly 
     run: (sql, ...params) => (strike(sql), db.run(sql, ...params)),
     all: (sql, ...params) => (strike(sql), db.all(sql, ...params)),
     get: (sql, ...params) => (strike(sql), db.get(sql, ...params)),
+    values: (sql, ...params) => (strike(sql), db.values(sql, ...params)),
     each: (sql, visit, ...params) => (strike(sql), db.each(sql, visit, ...params)),
     [Symbol.dispose]: () => db[Symbol.dispose](),
   });

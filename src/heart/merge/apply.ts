@@ -40,39 +40,50 @@ function beats(table: MergedTable, a: string, b: string): string {
   return `(${greater} or (${tuple(a)} = ${tuple(b)} and quote(${a}.v) > quote(${b}.v)))`;
 }
 
-/** Keeps of the staged rows those that win, replaces what they beat. Returns how many. */
-export function applyRegister(db: SqlDatabase, table: MergedTable, tally: Tally): number {
+/** What of `applyRegister` became of a table: rows that came or replaced one, and rows kept because they lost against a concurrent write. */
+export interface Applied {
+  readonly rows: number;
+  readonly conflicts: number;
+}
+
+/** Keeps of the staged rows those that win, and replaces what they beat. */
+export function applyRegister(db: SqlDatabase, table: MergedTable, tally: Tally): Applied {
   const x = staged(table);
-  db.run(
-    `delete from ${x} as x where exists (select 1 from main.${table.name} r where ${sameKey(table, "r", "x")} and not ${beats(table, "x", "r")})`,
-  );
+  const key = sameKey(table, "r", "x");
+  // One walk over both decides everything about rows that are on both sides: `m` says what each staged row met.
+  db.exec("drop table if exists temp.m; create temp table m (x integer primary key, actor, seq, wins, kept)");
+  db.run(`insert into temp.m select x.rowid, r.actor, r.seq, ${beats(table, "x", "r")}, ${table === CELL ? CONCURRENT : "0"}
+    from ${x} x cross join main.${table.name} r on ${key} join temp.d d on d.actor = x.actor`);
+  const conflicts = table === CELL ? keepLosers(db) : 0;
+  db.run(`delete from ${x} where rowid in (select x from temp.m where not wins)`);
   const rows = tally.count(db, `${x} x`, 1);
-  if (rows === 0) return 0;
-  tally.count(db, `${x} x cross join main.${table.name} r on ${sameKey(table, "r", "x")}`, -1, "r");
-  const updates = [...table.columns, "mac"].filter((column) => !table.merge.key.includes(column));
-  db.run(
-    `insert into main.${table.name} (${list(table)}) select ${list(table)} from ${x} where true
-      on conflict (${table.merge.key.join(", ")}) do update set ${updates.map((column) => `${column} = excluded.${column}`).join(", ")}`,
-  );
-  return rows;
+  tally.count(db, "temp.m m where m.wins", -1, "m");
+  if (rows > 0) {
+    const updates = [...table.columns, "mac"].filter((column) => !table.merge.key.includes(column));
+    db.run(
+      `insert into main.${table.name} (${list(table)}) select ${list(table)} from ${x} where true
+        on conflict (${table.merge.key.join(", ")}) do update set ${updates.map((column) => `${column} = excluded.${column}`).join(", ")}`,
+    );
+  }
+  db.exec("drop table temp.m");
+  return { rows, conflicts };
 }
 
 /**
- * Keeps what loses although its writer had not seen the winner: incoming x and local r are concurrent exactly when x is beyond this
- * heart's vector and r beyond the source's. A choice of what is shown is no loss, nor is a text that somebody forgot meanwhile.
- * Before `applyRegister`, which overwrites. Returns how many there are.
+ * Whether the loser of two cells is kept: its writer had not seen the winner. Incoming x and local r are concurrent exactly when x is
+ * beyond this heart's vector and r beyond the source's. A choice of what is shown is no loss, nor is a text that somebody forgot meanwhile.
  */
-export function keepConflicts(db: SqlDatabase): number {
-  const x = staged(CELL);
-  const both = `from ${x} x cross join main.cell r on ${sameKey(CELL, "r", "x")} join temp.d d on d.actor = x.actor
-    where x.ns <> '${Namespace.LEAF}' and r.v is not x.v and x.seq > d.tv
-      and r.seq > coalesce((select sv.seq from s.vv sv where sv.actor = r.actor), 0)`;
-  const wins = beats(CELL, "x", "r");
-  const notForgotten = (winner: string): string => `not (x.ns = '${Namespace.MEMORY}' and ${winner}.v is null)`;
-  const into = `insert or ignore into main.conflict (${list(CELL)})`;
-  const lostHere = db.run(`${into} select ${list(CELL, "r")} ${both} and ${wins} and ${notForgotten("x")}`).changes;
-  const lostThere = db.run(`${into} select ${list(CELL, "x")} ${both} and not ${wins} and ${notForgotten("r")}`).changes;
-  return lostHere + lostThere;
+const CONCURRENT = `x.ns <> '${Namespace.LEAF}' and r.v is not x.v and x.seq > d.tv
+  and r.seq > coalesce((select sv.seq from s.vv sv where sv.actor = r.actor), 0)
+  and not (x.ns = '${Namespace.MEMORY}' and iif(${beats(CELL, "x", "r")}, x.v, r.v) is null)`;
+
+/** Before they are overwritten. As they were sealed: a merge writes no row of its own. */
+function keepLosers(db: SqlDatabase): number {
+  const into = `insert into main.conflict (${list(CELL)})`;
+  const from = `temp.m m cross join ${staged(CELL)} x on x.rowid = m.x`;
+  const lostHere = `${into} select ${list(CELL, "r")} from ${from} cross join main.cell r on ${sameKey(CELL, "r", "x")} where m.kept and m.wins`;
+  const lostThere = `${into} select ${list(CELL, "x")} from ${from} where m.kept and not m.wins`;
+  return db.run(lostHere).changes + db.run(lostThere).changes;
 }
 
 /** After `applyRegister` of cells: what was forgotten is not kept as a loser either. */
@@ -148,8 +159,11 @@ function countSessions(db: SqlDatabase): void {
 export function applyRemoves(db: SqlDatabase, tally: Tally): number {
   applyRegister(db, TASK_REMOVE, tally);
   const hit = `${staged(TASK_REMOVE)} x cross join main.task_dot t on t.elem = x.elem and t.actor = x.dot_actor and t.seq <= x.dot_seq`;
-  const gone = tally.count(db, `(select distinct t.elem, t.actor, t.seq from ${hit}) t`, -1, "t");
-  if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${hit})`);
+  db.exec("drop table if exists temp.gone; create temp table gone (elem, actor, seq, primary key (elem, actor)) without rowid");
+  db.run(`insert or ignore into temp.gone select t.elem, t.actor, t.seq from ${hit}`);
+  const gone = tally.count(db, "temp.gone t", -1, "t");
+  if (gone > 0) db.run("delete from main.task_dot where (elem, actor) in (select elem, actor from temp.gone)");
+  db.exec("drop table temp.gone");
   db.run(`delete from ${staged(TASK_DOT)} as x where exists (select 1 from main.task_remove r
     where r.elem = x.elem and r.dot_actor = x.actor and r.dot_seq >= x.seq)`);
   return gone;

@@ -2,7 +2,7 @@ import { hlcOf, type Hlc } from "../hlc.ts";
 import { equal, type RowMac } from "../mac.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { bodyHash } from "../rows.ts";
-import type { SqlDatabase, SqlRow, SqlValue } from "../sql.ts";
+import type { SqlDatabase, SqlValue } from "../sql.ts";
 import { readStream, VV_COLUMNS, type Stream, type StreamSums } from "../streams.ts";
 import type { MergedTable } from "../tables.ts";
 import { identifier, type TableShape, type UnknownTable } from "./shape.ts";
@@ -118,31 +118,44 @@ function copyRows({ db }: Stage, { table, extra }: TableShape, bound: number): v
   );
 }
 
+/** Rows read at once: the most that a check holds in memory. */
+const PAGE = 4096;
+
 function checkRows(stage: Stage, { table, extra }: TableShape, fenced: { rows: number; furthest: Hlc | 0 }): void {
   const { db, mac, crypto, source, fence } = stage;
   const { name, columns, merge } = table;
-  const sealed = [...columns, ...extra];
+  const sealed = columns.length + extra.length;
+  const [hash, hlc] = [columns.indexOf("body_hash"), columns.indexOf("hlc")];
   const withBody = merge.kind === "grow" && merge.body !== null;
-  const values: SqlValue[] = sealed.map(() => null);
-  db.each(`select * from ${staged(table)}`, (row) => {
-    for (let i = 0; i < sealed.length; i++) values[i] = row[sealed[i] ?? ""] ?? null;
-    if (!mac.verify(name, values, row["mac"] ?? null)) throw refused(source.file, alteredRow(table, row));
-    if (withBody && row["body"] !== null && !isBodyOf(row, crypto)) throw refused(source.file, `the text of ${alteredRow(table, row)}`);
-    if (Number(row["hlc"]) > fence) {
-      fenced.rows++;
-      fenced.furthest = Math.max(fenced.furthest, Number(row["hlc"])) as Hlc;
+  const names = [...columns, ...extra.map(identifier), "mac", ...(withBody ? ["salt", "body"] : []), "rowid"];
+  const page = `select ${names.join(", ")} from ${staged(table)} where rowid > ? order by rowid limit ${PAGE}`;
+  for (let last: SqlValue = 0, full = true; full;) {
+    const rows = db.values(page, last);
+    full = rows.length === PAGE;
+    last = rows.at(-1)?.at(-1) ?? last;
+    for (const row of rows) {
+      const seal = row[sealed] ?? null;
+      const [salt, body] = withBody ? [row[sealed + 1], row[sealed + 2]] : [null, null];
+      const [stamp, bodyOf] = [Number(row[hlc]), row[hash] ?? null];
+      row.length = sealed;
+      if (!mac.verify(name, row, seal)) throw refused(source.file, alteredRow(table, row));
+      if (withBody && body !== null && !isBody(bodyOf, salt, body, crypto))
+        throw refused(source.file, `the text of ${alteredRow(table, row)}`);
+      if (stamp > fence) {
+        fenced.rows++;
+        fenced.furthest = Math.max(fenced.furthest, stamp) as Hlc;
+      }
     }
-  });
+  }
   if (db.get(`select 1 from ${staged(table)} x join temp.d d on d.actor = x.actor where x.seq > d.sv limit 1`) !== null) {
     throw refused(source.file, `rows of its table ${name} lie beyond its version vector`);
   }
 }
 
-const alteredRow = (table: MergedTable, row: SqlRow): string =>
-  `a row of its table ${table.name} (number ${String(row["seq"])} of writing session ${String(row["actor"])}) is not what was written`;
+const alteredRow = ({ name, columns }: MergedTable, row: readonly SqlValue[]): string =>
+  `a row of its table ${name} (number ${String(row[columns.indexOf("seq")])} of writing session ${String(row[columns.indexOf("actor")])}) is not what was written`;
 
-function isBodyOf(row: SqlRow, crypto: HeartCrypto): boolean {
-  const { salt, body, body_hash: hash } = row;
+function isBody(hash: SqlValue, salt: SqlValue | undefined, body: SqlValue | undefined, crypto: HeartCrypto): boolean {
   if (!(salt instanceof Uint8Array) || typeof body !== "string" || !(hash instanceof Uint8Array)) return false;
   return equal(bodyHash(salt, body, crypto), hash);
 }

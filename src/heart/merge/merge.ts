@@ -20,7 +20,6 @@ import {
   dropForgottenConflicts,
   forgetEntryBodies,
   forgetMessageBodies,
-  keepConflicts,
   Tally,
   unexplainedSilence,
 } from "./apply.ts";
@@ -79,6 +78,7 @@ export function merge(context: MergeContext, sourceFile: string, dryRun: boolean
   let reading = sourceFile;
   try {
     db.run("attach ? as s", readOnlyUri(sourceFile));
+    db.exec(ROOM);
   } catch (error) {
     return err(sourceError(error, sourceFile));
   }
@@ -94,6 +94,12 @@ export function merge(context: MergeContext, sourceFile: string, dryRun: boolean
     detach(db);
   }
 }
+
+/**
+ * 32 MiB of pages, and 16 of the other file. With SQLite's 2 MiB a large merge reads pages of the source again and again, and writes its own out before it
+ * ends, with a sync each time.
+ */
+const ROOM = "pragma main.cache_size = -32768; pragma s.cache_size = -16384";
 
 function take(context: MergeContext, sourceFile: string, readAll: () => void): MergeReport {
   const { db, mac, crypto, file, now } = context;
@@ -121,7 +127,7 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
 function apply(context: MergeContext, source: Source, delta: Delta, full: boolean): MergeReport {
   const { db, mac, file } = context;
   const tally = new Tally();
-  const sessions = applyRegister(db, ACTOR, tally);
+  const sessions = applyRegister(db, ACTOR, tally).rows;
   const forgotten = applyRedactions(db, tally);
   if (forgotten > 0) forgetBodies(context);
   const [messages = 0, entries = 0] = BODIED.map((table) => {
@@ -130,14 +136,13 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     return applyBodied(db, table, tally);
   });
   const changed = changedTasks(db);
-  const conflicts = keepConflicts(db);
-  applyRegister(db, CELL, tally);
+  const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
   const values = countByNamespace(db);
   const absent = full ? removeAbsentDots(db, mac, source, tally) : 0;
   const removed = applyRemoves(db, tally);
-  const tasksAdded = applyRegister(db, TASK_DOT, tally);
-  const incidents = applyRegister(db, INCIDENT, tally);
+  const tasksAdded = applyRegister(db, TASK_DOT, tally).rows;
+  const incidents = applyRegister(db, INCIDENT, tally).rows;
   const aside = applyAside(db, tally);
   const floors = adoptFloors(db);
   bookStreams(db, mac, file, { delta, tally, floors });

@@ -106,9 +106,9 @@ create table conflict (
   label_k text not null,
   label_i integer not null check (label_i between 0 and 4),
   label_p text not null,
-  mac blob not null check (length(mac) = 16),
-  primary key (ns, k, actor, seq)
-) strict, without rowid;
+  mac blob not null check (length(mac) = 16)
+) strict;
+create index conflict_key on conflict (ns, k) where ns = 'memory';
 
 -- Local: how far the other replicas were known to be when this one last met them.
 create table witness (

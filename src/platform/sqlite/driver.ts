@@ -42,6 +42,18 @@ class BunDatabase implements SqlDatabase {
     return row === null ? null : toRow(row);
   }
 
+  values(sql: string, ...params: readonly SqlValue[]): SqlValue[][] {
+    return guarded(() => {
+      // Not from the cache, whose statements give exact integers.
+      const statement: Compiled = this.#database.prepare(sql);
+      try {
+        return statement.values(...params) as SqlValue[][];
+      } finally {
+        statement.finalize();
+      }
+    });
+  }
+
   each(sql: string, visit: (row: SqlRow) => void, ...params: readonly SqlValue[]): void {
     // Not from the cache: the same statement may be under way further up, and an early end must not leave it half read.
     const statement: Compiled = guarded(() => this.#database.prepare(sql));
