@@ -90,6 +90,12 @@ export class WritingSession {
   }
 
   #begin(): State {
+    // Another file was put in place under an open heart, a restored backup for one: going on with this stream would leave a hole that every
+    // vector covers. The file has the last word about how far a stream reached.
+    if (this.#actor !== 0 && this.#db.get("select 1 from vv where actor = ? and seq = ?", this.#actor, this.#seq) === null) {
+      this.#actor = 0;
+      this.#seq = 0;
+    }
     const last = readSealedNumber(this.#db, this.#env, "hlc") ?? 0;
     const leap = this.#leap === undefined ? readSealedNumber(this.#db, this.#env, "leap") : this.#leap;
     return {

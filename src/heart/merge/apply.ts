@@ -120,10 +120,14 @@ export function forgetEntryBodies(db: SqlDatabase, rows: readonly number[]): voi
   for (const n of rows) db.run("delete from main.entry_body where n = ?", n);
 }
 
-/** A row without its text must have been forgotten: by a redaction that this heart has by now. Returns an id for whom that is not so. */
+/**
+ * A row without its text must have been forgotten, by a redaction that this heart has by now; or the source's stream has gaps, and a whole
+ * copy will bring the text. Returns an id of which neither is true.
+ */
 export function unexplainedSilence(db: SqlDatabase, table: MergedTable): string | null {
   const row = db.get(`select hex(x.id) as id from ${staged(table)} x where x.body is null
-    and not exists (select 1 from main.redaction r where r.target = x.id) limit 1`);
+    and not exists (select 1 from main.redaction r where r.target = x.id)
+    and not exists (select 1 from s.vv sv where sv.actor = x.actor and sv.gap = 1) limit 1`);
   return row === null ? null : String(row["id"]).toLowerCase();
 }
 
