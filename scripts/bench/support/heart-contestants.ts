@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { copyHeart, elementAt, heartFile, HeartLoader, makeHeart } from "./heart-load.ts";
 import { mergeInto } from "./heart-merge.ts";
@@ -54,6 +54,7 @@ function filesOf(folder: string, edits: number, loading: "sealed" | "bare"): Con
     edit: (replica, group) => loaders[replica]?.write(group),
     settle() {
       for (const loader of loaders.splice(0)) loader[Symbol.dispose]();
+      for (const path of folders) toMedium(heartFile(path));
     },
     merge: (into) => merge(folders[into], heartFile(folders[into === 0 ? 1 : 0])),
     contents(replica) {
@@ -65,4 +66,11 @@ function filesOf(folder: string, edits: number, loading: "sealed" | "bare"): Con
       for (const path of folders) rmSync(path, { recursive: true, force: true });
     },
   };
+}
+
+/** Or the first durable merge would wait for what was written before it. */
+function toMedium(path: string): void {
+  const file = openSync(path, "r+");
+  fsyncSync(file);
+  closeSync(file);
 }

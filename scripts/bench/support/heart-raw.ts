@@ -14,8 +14,10 @@ export function rawMerge(folder: string, sourceFile: string): void {
   using db = sqliteDriver.open(heartFile(folder), { create: false, readOnly: false });
   db.exec(`${PRAGMAS} pragma cache_size = -32768`);
   db.exec(`attach 'file:${sourceFile}?mode=ro' as s`);
+  db.exec("pragma s.cache_size = -32768");
   db.exec("begin immediate");
-  for (const table of [ACTOR, CELL, TASK_REMOVE, TASK_DOT]) db.exec(stage(table));
+  const share = Number(db.get(NEW_SHARE)?.["share"] ?? 0);
+  for (const table of [ACTOR, CELL, TASK_REMOVE, TASK_DOT]) db.exec(stage(table, share > 0.25));
   db.exec(takeRegister(ACTOR));
   db.exec(takeRegister(CELL));
   db.exec(takeRegister(TASK_REMOVE));
@@ -27,11 +29,17 @@ export function rawMerge(folder: string, sourceFile: string): void {
 
 const columnsOf = (table: MergedTable): string => [...table.columns, "mac"].join(", ");
 
-const stage = (table: MergedTable): string => `create temp table new_${table.name} as
+/** How much of what the source ever wrote is new here. */
+const NEW_SHARE = `select 1.0 * sum(max(sv.seq - coalesce(tv.seq, 0), 0)) / sum(sv.seq) as share
+  from s.vv sv left join main.vv tv on tv.actor = sv.actor`;
+
+/** By the index of dots and sorted; or, where much is new, by a walk through the table, which is in key order already. */
+const stage = (table: MergedTable, walk: boolean): string => `create temp table new_${table.name} as
   select ${[...table.columns, "mac"].map((column) => `x.${column}`).join(", ")}
-  from s.vv sv left join main.vv tv on tv.actor = sv.actor
-    cross join s.${table.name} x indexed by ${table.dot} on x.actor = sv.actor and x.seq > coalesce(tv.seq, 0)
-  where sv.seq > coalesce(tv.seq, 0)
+  from ${walk ? `s.${table.name} x cross join s.vv sv on sv.actor = x.actor` : "s.vv sv"}
+    left join main.vv tv on tv.actor = sv.actor
+    ${walk ? "" : `cross join s.${table.name} x indexed by ${table.dot} on x.actor = sv.actor and x.seq > coalesce(tv.seq, 0)`}
+  where sv.seq > coalesce(tv.seq, 0) and x.seq > coalesce(tv.seq, 0)
   order by ${table.merge.key.map((column) => `x.${column}`).join(", ")}`;
 
 function takeRegister(table: MergedTable, where = "true"): string {
