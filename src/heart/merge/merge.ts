@@ -162,7 +162,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     sessions,
     aside,
     conflicts,
-    fenced: { rows, furthest: furthest === 0 ? null : millisOf(furthest as Hlc) },
+    fenced: { rows, furthest: furthest === 0 ? null : millisOf(furthest) },
   };
 }
 

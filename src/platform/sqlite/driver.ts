@@ -47,7 +47,7 @@ class BunDatabase implements SqlDatabase {
       // Not from the cache, whose statements give exact integers.
       const statement: Compiled = this.#database.prepare(sql);
       try {
-        return statement.values(...params) as SqlValue[][];
+        return statement.values(...params);
       } finally {
         statement.finalize();
       }
