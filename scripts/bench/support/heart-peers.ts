@@ -1,9 +1,10 @@
+import { fileURLToPath } from "node:url";
 import * as v from "valibot";
 import { pairedRatio, summarise } from "../stats.ts";
 import { type Row, skipped } from "../table.ts";
 import type { Name } from "./heart-contestants.ts";
 
-const CHILD = import.meta.resolve("./heart-child.ts").replace("file://", "");
+const CHILD = fileURLToPath(import.meta.resolve("./heart-child.ts"));
 const EDITS = 100_000;
 const ROUNDS = 3;
 /** In turn, so that what drifts on the machine hits all. */
