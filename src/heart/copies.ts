@@ -1,12 +1,16 @@
 import type { Millis } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { dismissConflict, listConflicts, restoreConflict, type Conflict } from "./conflicts.ts";
+import { heartIncidents, type HeartIncidents } from "./incidents.ts";
 import { merge, type MergeReport } from "./merge/merge.ts";
 import { refuseFile } from "./merge/source.ts";
 import { withStoredHeart, type StoredHeart, type StoredPlace } from "./open.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartDeps } from "./ports.ts";
 import { compactHeart, heartStatus, retireReplica, type Compaction, type HeartStatus, type Replica } from "./replicas.ts";
+import { unindex } from "./search.ts";
+import { rebuildTaskOverview } from "./tasks.ts";
+import { typedStore } from "./typed-store.ts";
 import { WritingSession } from "./writer.ts";
 
 /**
@@ -36,25 +40,29 @@ export function heartCopies(deps: HeartDeps, place: StoredPlace, buildDate: Mill
     const { clock, random, writer } = deps;
     return new WritingSession(db, { file, mac, clock, random, buildDate, writer });
   };
+  const incidentsOf = (heart: StoredHeart): HeartIncidents => {
+    const { crypto, random } = deps;
+    return heartIncidents(typedStore({ db: heart.db, mac: heart.mac, crypto, random, file, writing: writing(heart) }));
+  };
   return {
     merge(sourceFile, { dryRun }) {
       const refusal = refuseFile(sourceFile, deps.files.inspect(sourceFile), deps.files.inspect(`${sourceFile}-journal`));
       if (refusal !== null) return err(refusal);
       if (deps.files.isSame(file, sourceFile)) return err({ kind: "same-file", path: sourceFile });
-      return stored(({ db, mac }) => {
-        return merge(
-          {
-            db,
-            mac,
-            crypto: deps.crypto,
-            file,
-            now: deps.clock.now(),
-            unindex: () => undefined,
-            tasksChanged: () => undefined,
+      return stored((heart) => {
+        const { db, mac } = heart;
+        const hooks = {
+          unindex: (table: "message" | "entry", rows: readonly number[]) => {
+            if (table === "message") unindex(db, rows);
           },
-          sourceFile,
-          dryRun,
-        );
+          tasksChanged: (elements: readonly Uint8Array[]) => rebuildTaskOverview(db, elements),
+        };
+        const merged = merge({ db, mac, crypto: deps.crypto, file, now: deps.clock.now(), ...hooks }, sourceFile, dryRun);
+        if (!merged.ok && merged.error.kind === "damaged" && merged.error.path === sourceFile && !dryRun) {
+          // If the incident cannot be kept either, the refusal itself still reaches the person.
+          incidentsOf(heart).count("merge.refused", 3, merged.error.detail);
+        }
+        return merged;
       });
     },
     status: () => stored(({ db, mac, id }) => ok(heartStatus(db, mac, id, deps.clock.now()))),

@@ -26,9 +26,9 @@ export function rowMac(crypto: HeartCrypto, heartKey: Uint8Array): RowMac {
   const seal = (table: string, columns: readonly SqlValue[]) => hmac(encode(table, columns)).slice(0, MAC_BYTES);
   return {
     seal,
-    verify: (table, columns, mac) => mac instanceof Uint8Array && equal(seal(table, columns), mac),
+    verify: (table, columns, mac) => mac instanceof Uint8Array && isBegin(mac, hmac(encode(table, columns))),
     bytesOf: (table, columns) => encode(table, columns).slice(),
-    verifyBytes: (bytes, mac) => mac instanceof Uint8Array && equal(hmac(bytes).subarray(0, MAC_BYTES), mac),
+    verifyBytes: (bytes, mac) => mac instanceof Uint8Array && isBegin(mac, hmac(bytes)),
   };
 }
 
@@ -53,6 +53,13 @@ export function rowEncoder(): (table: string, columns: readonly SqlValue[]) => U
   };
   const text = (value: string): void => {
     room(5 + value.length * 3);
+    // Most texts are short and plain; a copy by hand is then twice as fast as asking the encoder.
+    if (value.length <= SHORT && ascii(value, buffer, at + 5)) {
+      view.setUint8(at, Tag.TEXT);
+      view.setUint32(at + 1, value.length);
+      at += 5 + value.length;
+      return;
+    }
     const { written } = utf8.encodeInto(value, buffer.subarray(at + 5));
     view.setUint8(at, Tag.TEXT);
     view.setUint32(at + 1, written);
@@ -98,6 +105,25 @@ export function rowEncoder(): (table: string, columns: readonly SqlValue[]) => U
     for (let i = 0; i < count; i++) put(columns[i] ?? null);
     return buffer.subarray(0, at);
   };
+}
+
+const SHORT = 64;
+
+/** False, with some bytes written, when there is more in it than ASCII. */
+function ascii(value: string, into: Uint8Array, at: number): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code > 127) return false;
+    into[at + i] = code;
+  }
+  return true;
+}
+
+/** Without a copy: a merge asks this of every row. */
+function isBegin(mac: Uint8Array, whole: Uint8Array): boolean {
+  if (mac.length !== MAC_BYTES) return false;
+  for (let i = 0; i < MAC_BYTES; i++) if (mac[i] !== whole[i]) return false;
+  return true;
 }
 
 const Tag = { NULL: 0, INTEGER: 1, REAL: 2, TEXT: 3, BLOB: 4 } as const;

@@ -7,6 +7,7 @@ import { rowMac, type RowMac } from "./mac.ts";
 import { HeartOverlay } from "./overlay.ts";
 import type { Heart, HeartError } from "./port.ts";
 import type { FileError, FileFacts, HeartDeps } from "./ports.ts";
+import type { HeartParts } from "./parts.ts";
 import { HeartReader } from "./reader.ts";
 import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "./schema.ts";
 import type { SqlDatabase } from "./sql.ts";
@@ -20,7 +21,7 @@ export type HeartPlace = { readonly file: string; readonly keysDir: string } | "
 /** A heart's file on its medium. */
 export type StoredPlace = Exclude<HeartPlace, "memory">;
 
-export interface OpenHeart extends Heart {
+export interface OpenHeart extends Heart, HeartParts {
   /** 16 random bytes in hex. Replicas of one heart share it; without keys it is what the file claims. */
   readonly id: string;
   /**
@@ -62,7 +63,7 @@ interface Opening {
 }
 
 interface Opened {
-  readonly heart: Heart;
+  readonly heart: Heart & { readonly parts: HeartParts };
   readonly id: string;
 }
 
@@ -261,7 +262,18 @@ function overlay(opening: Opening, key: HeartKey | null, warning: string): Resul
       const trusted = key === null ? null : rowMac(deps.crypto, key.key);
       const base = new HeartReader(db, file, trusted, deps.crypto);
       const memory = memoryStore(deps, buildDate).store;
-      return ok({ heart: new HeartOverlay({ base, trusted, memory, mode: { kind: "memory", warning }, file }), id: sound.value });
+      return ok({
+        heart: new HeartOverlay({
+          base,
+          trusted,
+          memory,
+          mode: { kind: "memory", warning },
+          file,
+          crypto: deps.crypto,
+          random: deps.random,
+        }),
+        id: sound.value,
+      });
     },
   );
   // A journal that only a writable medium could roll back: what the file says now may be half of a transaction.
@@ -383,8 +395,9 @@ function fileHeartError(path: string, { kind, detail }: FileError): HeartError {
 }
 
 /** Adds what only an opened heart has. A plain object over the class: three classes implement `Heart`, one function reopens. */
-function reopenable(heart: Heart, id: string, again: () => Result<OpenHeart, HeartError>): OpenHeart {
+function reopenable(heart: Opened["heart"], id: string, again: () => Result<OpenHeart, HeartError>): OpenHeart {
   return {
+    ...heart.parts,
     id,
     mode: heart.mode,
     createSession: () => heart.createSession(),

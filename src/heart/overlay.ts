@@ -2,8 +2,11 @@ import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message } from "../lib/message.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { heartErrorOf } from "./failure.ts";
+import type { Random } from "../lib/ports.ts";
 import type { RowMac } from "./mac.ts";
 import type { Heart, HeartError, HeartMode, NewMessage, PathEntry, SessionOverview } from "./port.ts";
+import { heartParts, type HeartParts } from "./parts.ts";
+import type { HeartCrypto } from "./ports.ts";
 import { idBytes, type HeartReader } from "./reader.ts";
 import type { HeartStore } from "./store.ts";
 
@@ -16,6 +19,8 @@ export interface OverlayOptions {
   readonly memory: HeartStore;
   readonly mode: HeartMode;
   readonly file: string;
+  readonly crypto: HeartCrypto;
+  readonly random: Random;
 }
 
 /**
@@ -26,6 +31,8 @@ export interface OverlayOptions {
  */
 export class HeartOverlay implements Heart {
   readonly mode: HeartMode;
+  /** Tasks, memory and the rest as they lie on the medium; writing to them is refused, because a stick would seem to have kept them. */
+  readonly parts: HeartParts;
   readonly #base: HeartReader;
   readonly #trusted: RowMac | null;
   readonly #memory: HeartStore;
@@ -34,8 +41,9 @@ export class HeartOverlay implements Heart {
   #version = 0;
   #closed = false;
 
-  constructor({ base, trusted, memory, mode, file }: OverlayOptions) {
+  constructor({ base, trusted, memory, mode, file, crypto, random }: OverlayOptions) {
     this.mode = mode;
+    this.parts = heartParts({ db: base.db, mac: trusted, crypto, random, file, writing: null }, base);
     this.#base = base;
     this.#trusted = trusted;
     this.#memory = memory;

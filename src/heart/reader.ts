@@ -77,6 +77,12 @@ export class HeartReader {
     return this.sessions(1)[0]?.id ?? null;
   }
 
+  /** The message of a local row number; null when there is none. */
+  messageAt(n: number): Message | null {
+    const row = this.db.get(MESSAGE_BY_N, n);
+    return row === null ? null : readMessage(row, this.#mac, this.#crypto).message;
+  }
+
   /** The shape of a conversation, read from an index alone. */
   tree(session: Uint8Array): Tree<Place> {
     return growTree(this.db.all(SESSION_SHAPE, session).flatMap(toPlace));

@@ -24,6 +24,8 @@ import {
   writeBody,
   writeReply,
 } from "./rows.ts";
+import { heartParts, type HeartParts } from "./parts.ts";
+import { unindex } from "./search.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
 import { newestLeafBelow } from "./tree.ts";
 import { WritingSession, type Stamps, type WriterEnvironment } from "./writer.ts";
@@ -39,6 +41,7 @@ export interface StoreOptions {
 export class HeartStore implements Heart {
   readonly mode: HeartMode;
   readonly reader: HeartReader;
+  readonly parts: HeartParts;
   readonly #db: SqlDatabase;
   readonly #mac: RowMac;
   readonly #crypto: HeartCrypto;
@@ -55,6 +58,8 @@ export class HeartStore implements Heart {
     this.#crypto = crypto;
     this.#env = env;
     this.#writing = new WritingSession(db, env);
+    const { file, mac, random } = env;
+    this.parts = heartParts({ db, mac, crypto, random, file, writing: this.#writing }, this.reader);
   }
 
   /** Only an id: a conversation is in the heart once something was said in it. */
@@ -244,6 +249,7 @@ export class HeartStore implements Heart {
     if (this.#db.get("select 1 from redaction where target = ? limit 1", id ?? null) !== null) return false;
     const columns: SqlValue[] = [id ?? null, stamps.stamp(Number(hlc) as Hlc), stamps.actor, stamps.seq()];
     this.#db.run(INSERT_REDACTION, ...columns, this.#mac.seal("redaction", columns));
+    unindex(this.#db, [Number(n)]);
     this.#db.run("delete from message_body where n = ?", n ?? null);
     this.#db.run("update session_overview set live = max(live - 1, 0) where session = ?", session ?? null);
     return true;

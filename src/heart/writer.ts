@@ -89,6 +89,22 @@ export class WritingSession {
     }
   }
 
+  /** Work on what is derived and local, in a transaction that stamps nothing. Not after an error of the medium. */
+  maintain<T>(work: () => Result<T, HeartError>): Result<T, HeartError> {
+    if (this.#failed !== null) return err(this.#failed);
+    try {
+      this.#db.exec("begin immediate");
+      const result = work();
+      this.#db.exec(result.ok ? "commit" : "rollback");
+      return result;
+    } catch (error) {
+      rollback(this.#db);
+      const failure = heartErrorOf(error, this.#env.file);
+      if (failure.kind === "io") this.#failed = failure;
+      return err(failure);
+    }
+  }
+
   #begin(): State {
     // Another file was put in place under an open heart, a restored backup for one: going on with this stream would leave a hole that every
     // vector covers. The file has the last word about how far a stream reached.

@@ -117,3 +117,18 @@ create table witness (
   seq integer not null,
   primary key (device, actor)
 ) strict, without rowid;
+
+-- Derived from task_dot and cells, local, rebuilt at will: what a list of tasks needs. due: milliseconds, null for none.
+create table task_overview (
+  elem blob primary key not null check (length(elem) = 16),
+  open integer not null check (open in (0, 1)),
+  priority integer not null,
+  due integer,
+  added integer not null
+) strict, without rowid;
+create index task_overview_open on task_overview (priority desc, due is null, due, added) where open = 1;
+
+-- Derived from message and message_body, local, filled by searching. Without content: only words and where they stand, and with
+-- secure-delete a word that is taken out leaves nothing behind.
+create virtual table search using fts5(text, content='', tokenize = "unicode61 remove_diacritics 2");
+insert into search (search, rank) values ('secure-delete', 1);

@@ -1,0 +1,106 @@
+import type { Millis } from "../lib/brand.ts";
+import type { Label } from "../lib/label.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { labelOf } from "./cells.ts";
+import { millisOf, type Hlc } from "./hlc.ts";
+import { equal } from "./mac.ts";
+import type { HeartError } from "./port.ts";
+import { bodyHash, labelColumns } from "./rows.ts";
+import type { SqlRow, SqlValue } from "./sql.ts";
+import { ENTRY } from "./tables.ts";
+import { transactIn, type TypedStore } from "./typed-store.ts";
+
+/** A record of a set that only grows. Its body can be forgotten; that it was there cannot. */
+export interface Entry {
+  /** 16 bytes in hex. */
+  readonly id: string;
+  readonly kind: EntryKind;
+  readonly at: Millis;
+  readonly label: Label;
+  /** What it is about, in hex; null when nothing in particular. */
+  readonly ref: string | null;
+  /** Null when it was forgotten, or is not what was written. */
+  readonly body: string | null;
+}
+
+/** One table for all of them: they differ in what their bodies say, which is the matter of whoever writes them. */
+export const ENTRY_KINDS = ["skill", "approval", "grant", "example", "report"] as const;
+export type EntryKind = (typeof ENTRY_KINDS)[number];
+
+export interface HeartEntries {
+  append(entry: {
+    readonly kind: EntryKind;
+    readonly body: string;
+    readonly label: Label;
+    readonly ref?: string;
+  }): Result<Entry, HeartError>;
+  /** The newest first. */
+  recent(kind: EntryKind, limit: number): readonly Entry[];
+  get(id: string): Entry | null;
+  /** Takes its body away here and wherever this merges. */
+  forget(id: string): Result<void, HeartError>;
+}
+
+const NAMES = [...ENTRY.columns, "mac"];
+const INSERT = `insert into entry (${NAMES.join(", ")}) values (${NAMES.map(() => "?").join(", ")}) returning n`;
+const SELECT = `select ${NAMES.map((name) => `e.${name}`).join(", ")},
+  (select salt from entry_body b where b.n = e.n) as salt, (select body from entry_body b where b.n = e.n) as body from entry e`;
+export const RECENT_ENTRIES = `${SELECT} where e.kind = ? order by e.hlc desc, e.id desc limit ?`;
+
+export function heartEntries(store: TypedStore): HeartEntries {
+  const { db, mac, crypto } = store;
+  const read = (row: SqlRow): readonly Entry[] => {
+    const columns = ENTRY.columns.map((name) => row[name] ?? null);
+    if (mac !== null && !mac.verify(ENTRY.name, columns, row["mac"] ?? null)) return [];
+    const { id, kind, ref, hlc, salt, body, body_hash: hash } = row;
+    const label = labelOf(row);
+    if (!(id instanceof Uint8Array) || !isKind(kind) || label === null) return [];
+    const whole =
+      salt instanceof Uint8Array && typeof body === "string" && hash instanceof Uint8Array && equal(bodyHash(salt, body, crypto), hash);
+    return [
+      {
+        id: id.toHex(),
+        kind,
+        at: millisOf(Number(hlc) as Hlc),
+        label,
+        ref: ref instanceof Uint8Array ? ref.toHex() : null,
+        body: whole ? body : null,
+      },
+    ];
+  };
+  const get = (id: string): Entry | null =>
+    /^[0-9a-f]{32}$/.test(id) ? (db.all(`${SELECT} where e.id = ?`, Uint8Array.fromHex(id)).flatMap(read)[0] ?? null) : null;
+  return {
+    append({ kind, body, label, ref }) {
+      const [id, salt, text] = [store.random.bytes(16), store.random.bytes(16), body.toWellFormed()];
+      return transactIn(store, (stamps) => {
+        const about = ref === undefined ? null : Uint8Array.fromHex(ref);
+        const dot: SqlValue[] = [stamps.stamp(0), stamps.actor, stamps.seq()];
+        const columns: SqlValue[] = [id, kind, about, ...dot, ...labelColumns(label), bodyHash(salt, text, crypto)];
+        const { n } = db.get(INSERT, ...columns, store.sealing().seal(ENTRY.name, columns)) ?? {};
+        db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, text);
+        const entry = get(id.toHex());
+        return entry === null ? err({ kind: "not-found", what: id.toHex() }) : ok(entry);
+      });
+    },
+    recent: (kind, limit) => store.reading(() => db.all(RECENT_ENTRIES, kind, limit).flatMap(read), []),
+    get: (id) => store.reading(() => get(id), null),
+    forget: (id) =>
+      transactIn(store, (stamps) => {
+        const target = /^[0-9a-f]{32}$/.test(id) ? Uint8Array.fromHex(id) : null;
+        const row = target === null ? null : db.get("select n, hlc from entry where id = ?", target);
+        if (row === null) return err({ kind: "not-found", what: id });
+        if (db.get("select 1 from redaction where target = ? limit 1", target) !== null) return ok(undefined);
+        const columns: SqlValue[] = [target, stamps.stamp(Number(row["hlc"]) as Hlc), stamps.actor, stamps.seq()];
+        db.run(
+          "insert into redaction (target, hlc, actor, seq, mac) values (?, ?, ?, ?, ?)",
+          ...columns,
+          store.sealing().seal("redaction", columns),
+        );
+        db.run("delete from entry_body where n = ?", row["n"] ?? null);
+        return ok(undefined);
+      }),
+  };
+}
+
+const isKind = (value: SqlValue | undefined): value is EntryKind => ENTRY_KINDS.some((kind) => kind === value);

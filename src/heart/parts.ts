@@ -1,0 +1,31 @@
+import { heartEntries, type HeartEntries } from "./entries.ts";
+import { heartIncidents, type HeartIncidents } from "./incidents.ts";
+import { heartMemory, type HeartMemory } from "./memory.ts";
+import type { HeartReader } from "./reader.ts";
+import { searchHeart, type Found } from "./search.ts";
+import { heartState, type HeartState } from "./state.ts";
+import { heartTasks, type HeartTasks } from "./tasks.ts";
+import { typedStore, type TypedStore } from "./typed-store.ts";
+
+/** What a heart holds beside conversations. Reading methods throw `HeartFailure`, as everywhere in the heart. */
+export interface HeartParts {
+  readonly tasks: HeartTasks;
+  readonly memory: HeartMemory;
+  readonly entries: HeartEntries;
+  readonly incidents: HeartIncidents;
+  readonly state: HeartState;
+  /** Over messages and memories; `limit` hits at most. */
+  search(query: string, limit: number): Found;
+}
+
+export function heartParts(parts: Omit<TypedStore, "sealing" | "reading">, reader: HeartReader): HeartParts {
+  const store = typedStore(parts);
+  return {
+    tasks: heartTasks(store),
+    memory: heartMemory(store),
+    entries: heartEntries(store),
+    incidents: heartIncidents(store),
+    state: heartState(store),
+    search: (query, limit) => searchHeart(store, reader, query, limit),
+  };
+}

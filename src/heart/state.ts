@@ -1,0 +1,30 @@
+import { BOTTOM, type Label } from "../lib/label.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { getCell, putCell } from "./cells.ts";
+import type { HeartError } from "./port.ts";
+import { Namespace } from "./tables.ts";
+import { transactIn, type TypedStore } from "./typed-store.ts";
+
+/** Small facts that travel with the heart: which plan is active, what was last shown. Never what belongs to one stick or host. */
+export interface HeartState {
+  /** Null where nothing was set, or what stands there is not what was written. */
+  get(key: string): string | null;
+  /** Null clears it. */
+  set(key: string, value: string | null, label?: Label): Result<void, HeartError>;
+}
+
+export function heartState(store: TypedStore): HeartState {
+  const { db, mac } = store;
+  return {
+    get: (key) =>
+      store.reading(() => {
+        const cell = getCell(db, mac, Namespace.STATE, key);
+        return cell === null || cell === "damaged" ? null : cell.value;
+      }, null),
+    set: (key, value, label = BOTTOM) =>
+      transactIn(store, (stamps) => {
+        putCell(db, store.sealing(), stamps, { ns: Namespace.STATE, key, value, label });
+        return ok(undefined);
+      }),
+  };
+}
