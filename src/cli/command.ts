@@ -26,6 +26,8 @@ export interface PositionalSpec {
   readonly required: boolean;
   /** Takes all that follow. Only the last positional may. */
   readonly rest?: true;
+  /** Names a file or a folder, which shells complete; one called `file` always does. */
+  readonly path?: true;
   readonly choices?: readonly string[];
 }
 

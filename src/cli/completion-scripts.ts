@@ -32,7 +32,8 @@ const isPath = (spec: OptionSpec): "file" | "folder" | null => (spec.value === "
 
 /** What may follow an option: a shell's own word for it, or a list. */
 const choicesAt = (command: Command): readonly string[] => Object.values(command.positionals).find((spec) => spec.choices)?.choices ?? [];
-const takesFile = (command: Command): boolean => Object.hasOwn(command.positionals, "file");
+const takesFile = (command: Command): boolean =>
+  Object.entries(command.positionals).some(([name, spec]) => name === "file" || spec.path === true);
 
 function bash(nodes: readonly Node[]): string {
   const words = nodes.map(({ path, command }) => {

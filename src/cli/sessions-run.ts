@@ -13,6 +13,7 @@ import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
 import { askYesNo } from "./question.ts";
 import { heartExists, stickOf } from "./stick.ts";
+import { localTime } from "./time-text.ts";
 
 interface Common {
   readonly json: boolean | undefined;
@@ -172,10 +173,3 @@ const jsonMessage = (message: Message) => ({
   reply: message.reply,
   redacted: message.redacted,
 });
-
-/** `2026-11-23 14:05` where the person is. */
-function localTime(at: number): string {
-  const date = new Date(at);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
-}

@@ -3,11 +3,15 @@ import type { Command } from "./command.ts";
 import { completionsCommand } from "./completions.ts";
 import { configCommand } from "./config.ts";
 import { doctorCommand } from "./doctor.ts";
+import { heartCommand } from "./heart.ts";
 import { modelsCommand } from "./models.ts";
 import { sessionsCommand } from "./sessions.ts";
 import { versionCommand } from "./version.ts";
 
 /** All commands. The root is the chat itself. */
 export function commandTree(): Command {
-  return { ...chatCommand, commands: [modelsCommand, sessionsCommand, configCommand, doctorCommand, completionsCommand, versionCommand] };
+  return {
+    ...chatCommand,
+    commands: [modelsCommand, sessionsCommand, heartCommand, configCommand, doctorCommand, completionsCommand, versionCommand],
+  };
 }

@@ -1,0 +1,124 @@
+import { defineCommand, JSON_OPTION } from "./command.ts";
+
+const COMMON = {
+  ...JSON_OPTION,
+  heart: { type: "string", value: "FILE", describe: "Another heart than the one beside the program" },
+} as const;
+const CONFLICT = { id: { describe: 'of "noctem heart conflicts"; its first digits are enough', required: true } } as const;
+
+export const heartCommand = defineCommand({
+  name: "heart",
+  describe: "Copies of the heart, and its health",
+  group: "The heart",
+  about: [
+    "The heart is one file, heart.sqlite. Copies of it, on other sticks or made by copying the folder, go on by themselves and are brought together with sync: nothing is lost, nothing forgotten comes back, and a file that is damaged or not a copy of this heart is refused.",
+    "Nothing here uses the network.",
+  ],
+  examples: [
+    ["noctem heart status", "what it holds, which copies it knows, what needs a look"],
+    ["noctem heart sync /media/other-stick --both", "bring two sticks together"],
+    ["noctem heart conflicts", "what lost against a concurrent write"],
+  ],
+  commands: [
+    defineCommand({
+      name: "status",
+      describe: "What the heart holds, which copies it knows, and what needs a look",
+      about: [
+        "Shows each replica with the stick and the class of host it was last written on, and how far it was behind when the two last met; values that lost against a concurrent write; clocks that could not be believed.",
+        "An older heart is brought up to date by this, and a write that was cut off is taken back.",
+      ],
+      options: COMMON,
+      examples: [["noctem heart status --heart /media/other-stick/heart.sqlite", "of another stick"]],
+      run: async (args, io) => (await import("./heart-status-run.ts")).showStatus(args, io),
+    }),
+    defineCommand({
+      name: "info",
+      describe: "The file: its ids, format, size and rows",
+      about: ["Counts what stands in the tables, and checks nothing. Works without the keys too."],
+      options: COMMON,
+      run: async (args, io) => (await import("./heart-status-run.ts")).showInfo(args, io),
+    }),
+    defineCommand({
+      name: "sync",
+      describe: "Take in what another copy has",
+      about: [
+        'OTHER is the folder of a stick, a heart or a backup of one. It is only read, and this heart takes what it lacks in one step: all of it or nothing. Values that lose against a concurrent write are kept for "noctem heart conflicts". Texts that were forgotten there are forgotten here.',
+        "With --both the other one takes what it lacks as well; for that it needs its own keys/ beside it.",
+      ],
+      positionals: { other: { describe: "the folder of a stick, a heart, or a backup", required: true, path: true } },
+      options: {
+        ...COMMON,
+        both: { type: "boolean", describe: "Let the other copy take from this one as well" },
+        "dry-run": { type: "boolean", describe: "Only say what would be taken" },
+        verbose: { type: "boolean", describe: "How they were compared, and values by kind" },
+      },
+      examples: [
+        ["noctem heart sync /media/other-stick", "take"],
+        ["noctem heart sync /media/other-stick --both", "take and give"],
+        ["noctem heart sync old-backup.sqlite --dry-run", "what a backup has that is not here"],
+      ],
+      run: async (args, io) => (await import("./heart-sync-run.ts")).syncHeart(args, io),
+    }),
+    defineCommand({
+      name: "conflicts",
+      describe: "Values that lost against a concurrent write",
+      about: [
+        "When two copies changed the same value without knowing of each other, the later write stands on all of them. The other is kept on the copy that merged, until you have looked at it.",
+      ],
+      options: COMMON,
+      examples: [
+        ["noctem heart conflicts", "both sides of each"],
+        ["noctem heart conflicts restore 3fa9", "let the lost value stand, on all copies"],
+        ["noctem heart conflicts dismiss 3fa9", "take it off the list"],
+      ],
+      run: async (args, io) => (await import("./heart-conflicts-run.ts")).listAll(args, io),
+      commands: [
+        defineCommand({
+          name: "list",
+          describe: "List them, with both sides",
+          options: COMMON,
+          run: async (args, io) => (await import("./heart-conflicts-run.ts")).listAll(args, io),
+        }),
+        defineCommand({
+          name: "show",
+          describe: "Print both sides in full",
+          positionals: CONFLICT,
+          options: COMMON,
+          run: async (args, io) => (await import("./heart-conflicts-run.ts")).showOne(args, io),
+        }),
+        defineCommand({
+          name: "restore",
+          describe: "Write the lost value over what stands",
+          about: ["A new write, which every copy will follow. What stood takes its place in the list, so that it can be taken back."],
+          positionals: CONFLICT,
+          options: COMMON,
+          run: async (args, io) => (await import("./heart-conflicts-run.ts")).restoreOne(args, io),
+        }),
+        defineCommand({
+          name: "dismiss",
+          describe: "Take it off the list; what stands stays",
+          positionals: CONFLICT,
+          options: COMMON,
+          run: async (args, io) => (await import("./heart-conflicts-run.ts")).dismissOne(args, io),
+        }),
+      ],
+    }),
+    defineCommand({
+      name: "retire",
+      describe: "Say that a replica will not come back",
+      about: [
+        'A stick that was lost holds up "compact", which prunes only what every copy has seen. A retired replica that comes back after all is merged in full.',
+      ],
+      positionals: { replica: { describe: 'of "noctem heart status"; its first digits are enough', required: true } },
+      options: COMMON,
+      run: async (args, io) => (await import("./heart-replicas-run.ts")).retire(args, io),
+    }),
+    defineCommand({
+      name: "compact",
+      describe: "Prune what every copy has seen",
+      about: ["Notes of removed tasks, and the bookkeeping of ended writing sessions. Nothing that you wrote is touched."],
+      options: COMMON,
+      run: async (args, io) => (await import("./heart-replicas-run.ts")).compact(args, io),
+    }),
+  ],
+});
