@@ -78,6 +78,7 @@ export function copyErrorText(error: HeartError, copy: string): Explained {
     case "full":
     case "read-only":
     case "same-file":
+    case "exists":
       return heartErrorText(error);
   }
 }

@@ -43,7 +43,7 @@ export function showInfo(args: HeartArguments, io: CommandIo): number {
 
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 
-function freeNear({ layout }: HeartDesk): number | null {
+export function freeNear({ layout }: HeartDesk): number | null {
   const found = filesystemOf(layout.heart);
   return found.ok ? found.value.free : null;
 }

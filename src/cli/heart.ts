@@ -104,6 +104,33 @@ export const heartCommand = defineCommand({
       ],
     }),
     defineCommand({
+      name: "export",
+      describe: "Write everything you have in the heart as JSON Lines",
+      about: [
+        "For other programs, and for keeping: messages with all takes, tasks, memory, the log of skills, incidents, settings of the heart. One JSON object a line, a header first and a count last. What was forgotten is not in it, nor are keys. Without FILE it goes to standard output.",
+        "An export is readable by anyone who gets hold of it. To keep a copy that can be merged or put back as it is, make a backup.",
+      ],
+      positionals: { file: { describe: "written anew, never overwritten; without it standard output", required: false } },
+      options: COMMON,
+      examples: [
+        ["noctem heart export everything.jsonl", "all of it"],
+        ["noctem heart export | jq -r 'select(.type==\"memory\") | .text'", "one kind"],
+      ],
+      run: async (args, io) => await (await import("./heart-transfer-run.ts")).exportHeart(args, io),
+    }),
+    defineCommand({
+      name: "import",
+      describe: "Add what an export has and this heart has not",
+      about: [
+        "Everything comes in as data from outside: it can be read and searched, and nothing in it is followed as if you had said it. Importing twice adds nothing. What was forgotten or removed here stays so. Approvals and grants are left out.",
+        "A file with a wrong line is refused by its number, with nothing changed.",
+      ],
+      positionals: { file: { describe: 'written by "noctem heart export"', required: true } },
+      options: COMMON,
+      examples: [["noctem heart import everything.jsonl", "from another heart"]],
+      run: async (args, io) => (await import("./heart-transfer-run.ts")).importHeart(args, io),
+    }),
+    defineCommand({
       name: "retire",
       describe: "Say that a replica will not come back",
       about: [

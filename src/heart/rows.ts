@@ -193,6 +193,8 @@ const Reply = v.strictObject({
   tokens: v.strictObject({ prompt: amount, cached: amount, completion: amount, reasoning: amount }),
   timings: v.strictObject({ firstTokenMs: amount, promptMs: amount, generateMs: amount, tokensPerSecond: amount }),
 });
+/** What a message consists of beside its ids, for whoever else has to parse one. */
+export const MESSAGE_PARTS = { role: Role, origin: Origin, spans: Spans, reply: Reply } as const;
 const MessageRow = v.object({
   n: natural,
   id,
