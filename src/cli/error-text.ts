@@ -103,6 +103,8 @@ export function heartErrorText(error: HeartError): Explained {
       );
     case "same-file":
       return said(ExitCode.USAGE, `${error.path} is the heart in use. Name another copy to merge with.`);
+    case "exists":
+      return said(ExitCode.USAGE, `There is a file at ${error.path} already, and nothing is ever overwritten. Name another.`);
     case "keys-missing":
       return said(ExitCode.HEART, `The keys of the heart ${error.path} are missing. Put the folder keys/ back beside it.`);
     case "keys-broken":

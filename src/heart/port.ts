@@ -78,6 +78,8 @@ export type HeartError =
   | { readonly kind: "outdated"; readonly path: string }
   /** Another copy, left in the middle of a write that only opening it for writing can undo. */
   | { readonly kind: "unfinished"; readonly path: string }
+  /** A new file was to be made where one is. */
+  | { readonly kind: "exists"; readonly path: string }
   /** Another copy, which is this one. */
   | { readonly kind: "same-file"; readonly path: string }
   /** `keys/` is missing. Opening a heart never yields it (see `HeartMode`); what needs the keys does. */

@@ -41,6 +41,16 @@ export interface HeartFiles {
    * All or nothing, also across a power cut: file and folder are synced before it returns. Never replaces a file.
    */
   create(path: string, bytes: Uint8Array): Result<"created" | "exists", FileError>;
+  /** Bytes that may be written where `path` lies or is to lie; null where nobody can tell. */
+  freeBytes(path: string): number | null;
+  /** Files of a folder, by name; empty when it cannot be read. */
+  list(folder: string): readonly { readonly name: string; readonly size: number }[];
+  /** Puts a written file, and its name in its folder, on the medium. */
+  sync(path: string): Result<void, FileError>;
+  /** Gives a synced file its final name, replacing what has it, and syncs the folder. */
+  rename(from: string, to: string): Result<void, FileError>;
+  /** Makes a folder with all above it, for the owner's eyes only; one that is there is fine. */
+  makeFolder(path: string): Result<void, FileError>;
   /** Removes a file; a missing one is fine. */
   remove(path: string): Result<void, FileError>;
 }

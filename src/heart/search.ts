@@ -177,7 +177,7 @@ function excerptOf(text: string, query: string): string {
 /** One code unit for one, so that places stay the same. */
 const fold = (text: string): string =>
   text
-    .replace(/[^\u0000-\u007f]/gu, (c) => {
+    .replace(/[^\p{ASCII}]/gu, (c) => {
       const base = c.normalize("NFD").replace(/\p{M}/gu, "");
       return base.length === c.length ? base : c;
     })

@@ -210,6 +210,10 @@ export function sameStreams(a: StreamSummary, b: StreamSummary): boolean {
 /** 16 bytes that stand for all streams. */
 export const digestOf = ({ hot, cold }: Pick<StreamSummary, "hot" | "cold">): Uint8Array => xor(hot.digest, cold.digest);
 
+/** The digest of a summary over these streams, reckoned anew. */
+export const streamDigest = (mac: RowMac, streams: readonly Stream[]): Uint8Array =>
+  streams.reduce<Uint8Array>((digest, stream) => xor(digest, streamSeal(mac, stream)), new Uint8Array(MAC_BYTES));
+
 const streamSeal = (mac: RowMac, { actor, seq, gap }: Stream): Uint8Array => mac.seal("stream", [actor, seq, gap ? 1 : null]);
 
 const vvColumns = ({ actor, seq, rows, total, cold, gap }: Stream): SqlValue[] => [

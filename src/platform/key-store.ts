@@ -9,16 +9,18 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
 import { randomBytes } from "node:crypto";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { FileError, FileFacts, HeartFiles } from "../heart/ports.ts";
-import { err, ok } from "../lib/result.ts";
+import { err, ok, type Result } from "../lib/result.ts";
 
 /** Bytes of a SQLite header, all that is read before SQLite opens a file. */
 const HEAD = 100;
@@ -69,6 +71,54 @@ export const heartFiles: HeartFiles = {
     }
   },
 
+  freeBytes(path) {
+    for (let at = path; ; at = dirname(at)) {
+      try {
+        const { bavail, bsize } = statfsSync(at);
+        return bavail * bsize;
+      } catch {
+        if (dirname(at) === at) return null;
+      }
+    }
+  },
+
+  list(folder) {
+    try {
+      return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+        const facts = entry.isFile() ? statSync(join(folder, entry.name), { throwIfNoEntry: false }) : undefined;
+        return facts === undefined ? [] : [{ name: entry.name, size: facts.size }];
+      });
+    } catch {
+      return [];
+    }
+  },
+
+  sync(path) {
+    return attempt(() => {
+      const fd = openSync(path, constants.O_RDWR);
+      try {
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      syncFolder(dirname(path));
+    });
+  },
+
+  rename(from, to) {
+    return attempt(() => {
+      renameSync(from, to);
+      syncFolder(dirname(to));
+    });
+  },
+
+  makeFolder(path) {
+    return attempt(() => {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      syncFolder(dirname(path));
+    });
+  },
+
   remove(path) {
     try {
       unlinkSync(path);
@@ -78,6 +128,15 @@ export const heartFiles: HeartFiles = {
     }
   },
 } satisfies HeartFiles;
+
+function attempt(work: () => void): Result<void, FileError> {
+  try {
+    work();
+    return ok(undefined);
+  } catch (error) {
+    return err(fileError(error));
+  }
+}
 
 function look(path: string): FileFacts {
   const folder = dirname(path);

@@ -45,6 +45,7 @@ const HEART: Each<HeartError> = {
   foreign: [{ kind: "foreign", path }, 6],
   outdated: [{ kind: "outdated", path }, 6],
   unfinished: [{ kind: "unfinished", path }, 6],
+  exists: [{ kind: "exists", path }, 2],
   "same-file": [{ kind: "same-file", path }, 2],
   newer: [{ kind: "newer", path, found: 9, known: 1 }, 6],
   "keys-missing": [{ kind: "keys-missing", path }, 6],

@@ -1,0 +1,301 @@
+import { join } from "node:path";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { heartErrorOf } from "../failure.ts";
+import { KEY_FILE, KEY_FILE_LIMIT, readKeyFile } from "../key-file.ts";
+import { equal, rowMac, type RowMac } from "../mac.ts";
+import type { StoredPlace } from "../open.ts";
+import type { HeartError } from "../port.ts";
+import type { HeartCrypto, HeartDeps } from "../ports.ts";
+import { bodyHash } from "../rows.ts";
+import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
+import { SqlError, type SqlDatabase, type SqlRow } from "../sql.ts";
+import { countStreams, digestOf, readStream, readSummary, streamDigest, sumFloors, VV_COLUMNS, type Stream } from "../streams.ts";
+import { CELL, MERGED, type MergedTable } from "../tables.ts";
+
+/** One thing that is not as it was written. */
+export interface Fault {
+  readonly kind:
+    | "pages"
+    | "tables"
+    | "identity"
+    | "note"
+    | "summary"
+    | "vector"
+    | "count"
+    | "seal"
+    | "beyond-vector"
+    | "text"
+    | "text-missing"
+    | "text-forgotten"
+    | "removed-task"
+    | "overview"
+    | "floor"
+    | "aside"
+    | "conflict"
+    | "unreadable";
+  readonly table: string;
+  /** One sentence. */
+  readonly detail: string;
+}
+
+export interface VerifyReport {
+  /** The first of them, `MOST_FAULTS` at most. */
+  readonly faults: readonly Fault[];
+  readonly count: number;
+  readonly rows: number;
+  readonly streams: number;
+  /** Streams of which rows are known to be missing: no fault, but something that a whole copy would fill in. */
+  readonly gaps: number;
+}
+
+export interface VerifyProgress {
+  /** What is looked at. */
+  readonly table: string;
+  readonly rows: number;
+}
+
+const MOST_FAULTS = 200;
+const REPORT_EVERY = 20_000;
+
+/**
+ * Looks at everything that stands in a heart's file: pages, tables, seals, texts, streams and what is derived. Reads only.
+ *
+ * Faults are the result; errors are what keeps one from looking at all: no file, no keys, another heart's keys.
+ */
+export function verifyHeart(
+  deps: HeartDeps,
+  place: StoredPlace,
+  onProgress: (progress: VerifyProgress) => void = () => undefined,
+): Result<VerifyReport, HeartError> {
+  const { file } = place;
+  const facts = deps.files.inspect(file);
+  if (facts.kind !== "file") {
+    const detail = facts.kind === "absent" || facts.kind === "no-folder" ? "there is no such file" : facts.detail;
+    return err({ kind: "unreadable", path: file, detail });
+  }
+  const header = judgeHeader(facts.head);
+  if (header.kind === "newer") return err({ kind: "newer", path: file, found: header.version, known: SCHEMA_VERSION });
+  const bytes = deps.files.read(join(place.keysDir, KEY_FILE), KEY_FILE_LIMIT);
+  if (!bytes.ok) return err({ kind: "keys-broken", path: join(place.keysDir, KEY_FILE), detail: bytes.error.detail });
+  if (bytes.value === null) return err({ kind: "keys-missing", path: file });
+  const key = readKeyFile(bytes.value, deps.crypto);
+  if (!key.ok) return err({ kind: "keys-broken", path: join(place.keysDir, KEY_FILE), detail: key.error });
+  try {
+    using db = deps.sql.open(file, { create: false, readOnly: true });
+    db.exec(READ_ONLY_PRAGMAS);
+    const id = db.get("select v from meta where k = 'heart'")?.["v"];
+    if (id instanceof Uint8Array && id.toHex() !== key.value.heart) return err({ kind: "foreign", path: file });
+    const check = new Check(db, rowMac(deps.crypto, key.value.key), deps.crypto, onProgress);
+    db.exec("begin");
+    check.run(isExactSchema(db, deps.sql));
+    db.exec("commit");
+    return ok(check.report());
+  } catch (error) {
+    if (
+      error instanceof SqlError &&
+      (error.code.startsWith("SQLITE_CORRUPT") || error.code === "SQLITE_NOTADB" || error.code === "SQLITE_ERROR")
+    ) {
+      const fault: Fault = { kind: "pages", table: "", detail: `SQLite cannot read the file: ${error.message}.` };
+      return ok({ faults: [fault], count: 1, rows: 0, streams: 0, gaps: 0 });
+    }
+    const failure = heartErrorOf(error, file);
+    // Only a connection that may write can take back what was under way.
+    return err(failure.kind === "read-only" || failure.kind === "io" ? { kind: "unfinished", path: file } : failure);
+  }
+}
+
+class Check {
+  readonly #db: SqlDatabase;
+  readonly #mac: RowMac;
+  readonly #crypto: HeartCrypto;
+  readonly #onProgress: (progress: VerifyProgress) => void;
+  readonly #faults: Fault[] = [];
+  readonly #streams = new Map<number, Stream>();
+  #count = 0;
+  #rows = 0;
+
+  constructor(db: SqlDatabase, mac: RowMac, crypto: HeartCrypto, onProgress: (progress: VerifyProgress) => void) {
+    this.#db = db;
+    this.#mac = mac;
+    this.#crypto = crypto;
+    this.#onProgress = onProgress;
+  }
+
+  report(): VerifyReport {
+    const gaps = [...this.#streams.values()].filter((stream) => stream.gap).length;
+    return { faults: this.#faults, count: this.#count, rows: this.#rows, streams: this.#streams.size, gaps };
+  }
+
+  run(exactSchema: boolean): void {
+    this.#within("", () => {
+      for (const row of this.#db.all("pragma integrity_check(50)")) {
+        const said = String(row["integrity_check"]);
+        if (said !== "ok") this.#fault("pages", "", `SQLite: ${said}.`);
+      }
+    });
+    if (!exactSchema) this.#fault("tables", "", "Its tables are not those of a heart, to the letter.");
+    this.#within("meta", () => this.#meta());
+    this.#within("vv", () => this.#vector());
+    for (const table of MERGED) this.#within(table.name, () => this.#table(table));
+    this.#within("vv", () => this.#counts());
+    this.#within("message", () => this.#texts("message"));
+    this.#within("entry", () => this.#texts("entry"));
+    this.#within("task_dot", () => this.#tasks());
+    this.#within("session_overview", () => this.#overviews());
+    this.#within("aside", () => this.#kept());
+  }
+
+  #fault(kind: Fault["kind"], table: string, detail: string): void {
+    this.#count++;
+    if (this.#faults.length < MOST_FAULTS) this.#faults.push({ kind, table, detail });
+  }
+
+  /** A page that cannot be read ends the look at one table, not at all of them. */
+  #within(table: string, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      this.#fault("unreadable", table, `A part of it cannot be read: ${error.message}.`);
+    }
+  }
+
+  #meta(): void {
+    for (const row of this.#db.all("select k, v, mac from meta where k <> 'indexed'")) {
+      if (this.#mac.verify("meta", [row["k"] ?? null, row["v"] ?? null], row["mac"] ?? null)) continue;
+      const identity = row["k"] === "heart" || row["k"] === "replica";
+      this.#fault(identity ? "identity" : "note", "meta", `The note "${String(row["k"])}" is not what was written.`);
+    }
+  }
+
+  #vector(): void {
+    let sum = { streams: 0, seqs: 0, rows: 0, total: 0 };
+    const seals: Stream[] = [];
+    this.#db.each(`select ${[...VV_COLUMNS, "mac"].join(", ")} from vv`, (row) => {
+      const stream = readStream(row, this.#mac);
+      if (stream === null) {
+        this.#fault("vector", "vv", `How far writing session ${String(row["actor"])} reaches is not what was written.`);
+        return;
+      }
+      seals.push(stream);
+      this.#streams.set(stream.actor, stream);
+      sum = { streams: sum.streams + 1, seqs: sum.seqs + stream.seq, rows: sum.rows + stream.rows, total: sum.total + stream.total };
+    });
+    const summary = readSummary(this.#db, this.#mac, "main");
+    if (summary === null) return this.#fault("summary", "meta", "The summary of the version vector is missing or not what was written.");
+    const { hot, cold, floors } = summary;
+    const same =
+      hot.streams + cold.streams === sum.streams &&
+      hot.seqs + cold.seqs === sum.seqs &&
+      hot.rows + cold.rows === sum.rows &&
+      hot.total + cold.total === sum.total &&
+      equal(digestOf(summary), streamDigest(this.#mac, seals));
+    if (!same) this.#fault("summary", "vv", "The version vector does not add up to its sealed summary.");
+    const found = sumFloors(this.#db, "main");
+    if (found.rows !== floors.rows || found.seqs !== floors.seqs) {
+      this.#fault("floor", "remove_floor", "The marks of what was pruned do not add up to their sealed sum.");
+    }
+    this.#db.each("select actor, seq, mac from remove_floor", (row) => {
+      if (!this.#mac.verify("remove_floor", [row["actor"] ?? null, row["seq"] ?? null], row["mac"] ?? null)) {
+        this.#fault("floor", "remove_floor", `The mark for writing session ${String(row["actor"])} is not what was written.`);
+      }
+    });
+  }
+
+  #table({ name, columns }: MergedTable): void {
+    let seen = 0;
+    this.#db.each(`select ${[...columns, "mac"].join(", ")} from ${name}`, (row) => {
+      this.#rows++;
+      if (++seen % REPORT_EVERY === 0) this.#onProgress({ table: name, rows: seen });
+      const where = `${name} number ${String(row["seq"])} of writing session ${String(row["actor"])}`;
+      if (
+        !this.#mac.verify(
+          name,
+          columns.map((column) => row[column] ?? null),
+          row["mac"] ?? null,
+        )
+      ) {
+        this.#fault("seal", name, `${where} is not what was written.`);
+        return;
+      }
+      const stream = this.#streams.get(Number(row["actor"]));
+      if (stream === undefined || (Number(row["seq"]) > stream.seq && !stream.gap)) {
+        this.#fault("beyond-vector", name, `${where} lies beyond the version vector.`);
+      }
+    });
+    this.#onProgress({ table: name, rows: seen });
+  }
+
+  #counts(): void {
+    const counted = countStreams(this.#db, "main");
+    for (const [actor, stream] of this.#streams) {
+      const found = counted.get(actor) ?? { rows: 0, total: 0 };
+      if (found.rows === stream.rows && found.total === stream.total) continue;
+      const missing = stream.rows - found.rows;
+      const what =
+        missing > 0 ? `${missing} rows are missing` : missing < 0 ? `there are ${-missing} rows too many` : "rows were exchanged";
+      this.#fault("count", "vv", `Of writing session ${actor} ${what}.`);
+    }
+  }
+
+  #texts(table: "message" | "entry"): void {
+    const sql = `select m.id, m.actor, m.body_hash, b.salt, b.body, b.n is null as bare,
+        exists (select 1 from redaction r where r.target = m.id) as forgotten
+      from ${table} m left join ${table}_body b on b.n = m.n`;
+    this.#db.each(sql, (row) => {
+      const { bare, forgotten, salt, body, body_hash: hash } = row;
+      const id = row["id"] instanceof Uint8Array ? row["id"].toHex() : "?";
+      if (bare === 1) {
+        const gap = this.#streams.get(Number(row["actor"]))?.gap === true;
+        if (forgotten === 0 && !gap) this.#fault("text-missing", table, `The text of ${table} ${id} is gone, and nobody forgot it.`);
+        return;
+      }
+      if (forgotten === 1) this.#fault("text-forgotten", table, `The text of ${table} ${id} stands there although it was forgotten.`);
+      const whole =
+        salt instanceof Uint8Array &&
+        typeof body === "string" &&
+        hash instanceof Uint8Array &&
+        equal(bodyHash(salt, body, this.#crypto), hash);
+      if (!whole) this.#fault("text", table, `The text of ${table} ${id} is not what was written.`);
+    });
+    const orphans = this.#db.get(`select count(*) as n from ${table}_body b where not exists (select 1 from ${table} m where m.n = b.n)`);
+    if (Number(orphans?.["n"]) > 0) this.#fault("text", table, `${String(orphans?.["n"])} texts belong to nothing.`);
+  }
+
+  #tasks(): void {
+    const sql = `select hex(t.elem) as id from task_dot t join task_remove r
+      on r.elem = t.elem and r.dot_actor = t.actor and r.dot_seq >= t.seq`;
+    this.#db.each(sql, (row) => {
+      this.#fault("removed-task", "task_dot", `Task ${String(row["id"]).toLowerCase()} stands there although it was removed.`);
+    });
+  }
+
+  #overviews(): void {
+    const wrong = this.#db.get(`select count(*) as n from (
+      select m.session, min(m.hlc) as first, max(m.hlc) as last, count(b.n) as live
+      from message m left join message_body b on b.n = m.n group by m.session) c
+      left join session_overview o on o.session = c.session
+      where o.session is null or o.first_hlc <> c.first or o.last_hlc <> c.last or o.live <> c.live`);
+    if (Number(wrong?.["n"]) > 0)
+      this.#fault("overview", "session_overview", `The list of conversations is wrong about ${String(wrong?.["n"])}.`);
+    const lost = this.#db.get("select count(*) as n from (select elem from task_dot except select elem from task_overview)");
+    if (Number(lost?.["n"]) > 0) this.#fault("overview", "task_overview", `The list of tasks lacks ${String(lost?.["n"])}.`);
+  }
+
+  #kept(): void {
+    this.#db.each("select bytes, mac, actor, seq from aside", (row) => {
+      const sound = row["bytes"] instanceof Uint8Array && this.#mac.verifyBytes(row["bytes"], row["mac"] ?? null);
+      if (!sound) this.#fault("aside", "aside", `A row kept for a newer version (${dotOf(row)}) is not what was written.`);
+    });
+    this.#db.each(`select ${[...CELL.columns, "mac"].join(", ")} from conflict`, (row) => {
+      const sound = this.#mac.verify(
+        CELL.name,
+        CELL.columns.map((name) => row[name] ?? null),
+        row["mac"] ?? null,
+      );
+      if (!sound) this.#fault("conflict", "conflict", `A value that lost in a merge (${dotOf(row)}) is not what was written.`);
+    });
+  }
+}
+
+const dotOf = (row: SqlRow): string => `number ${String(row["seq"])} of writing session ${String(row["actor"])}`;
