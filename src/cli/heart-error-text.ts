@@ -26,6 +26,12 @@ export function heartErrorText(error: HeartError, about: About = "conversation")
   if (error.kind === "ambiguous") {
     return said(ExitCode.USAGE, `"${error.prefix}" fits ${error.matches} ${PLURALS[about]}. Type more of the id.`);
   }
+  if (error.kind === "unfinished") {
+    return said(
+      ExitCode.HEART,
+      `The heart ${error.path} was left in the middle of a write. "noctem heart status" takes the half write back; then try again.`,
+    );
+  }
   return inUse(error);
 }
 

@@ -1,5 +1,7 @@
 import { statSync } from "node:fs";
+import { join } from "node:path";
 import { forTerminal } from "../headless/terminal-text.ts";
+import { listBackups } from "../heart/care/rotate.ts";
 import { type HeartFacts, heartFacts } from "../heart/describe.ts";
 import { type HeartStatus, heartStatus } from "../heart/replicas.ts";
 import { MERGED } from "../heart/tables.ts";
@@ -21,7 +23,9 @@ export function showStatus(args: HeartArguments, io: CommandIo): number {
     );
     if (!read.ok) return desk.refuse(read.error);
     const { status, facts } = read.value;
-    const around = { file: place.file, size: sizeOf(place.file), free: freeNear(desk), now: deps.clock.now() };
+    const [newest] = listBackups(deps, desk.layout.backups);
+    const backup = newest === undefined ? null : { file: join(desk.layout.backups, newest.name), at: newest.at };
+    const around = { file: place.file, backup, size: sizeOf(place.file), free: freeNear(desk), now: deps.clock.now() };
     return desk.answer({ ...around, ...status, counts: facts }, forTerminal(statusText(status, facts, around)));
   });
 }

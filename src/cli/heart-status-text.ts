@@ -10,12 +10,14 @@ export const SHORT_ID = 8;
 export interface Around {
   readonly file: string;
   readonly size: number;
+  /** The newest of the rotation. */
+  readonly backup: { readonly file: string; readonly at: number } | null;
   /** Bytes free where the heart lies; null where nobody knows. */
   readonly free: number | null;
   readonly now: number;
 }
 
-export function statusText(status: HeartStatus, facts: HeartFacts, { file, size, free }: Around): string {
+export function statusText(status: HeartStatus, facts: HeartFacts, { file, size, free, backup }: Around): string {
   const rows: (readonly [string, string])[] = [
     ["heart", `${file}, ${bytesText(size)}${free === null ? "" : `, ${bytesText(free)} free beside it`}`],
     [
@@ -27,6 +29,7 @@ export function statusText(status: HeartStatus, facts: HeartFacts, { file, size,
       "conflicts",
       status.conflicts === 0 ? "none" : `${count(status.conflicts, "value")} lost against a concurrent write: noctem heart conflicts`,
     ],
+    ["backup", backup === null ? "none yet: noctem heart backup" : `${localTime(backup.at)}, ${backup.file}`],
     ...clockRows(status),
     ...(status.streams.withGaps === 0
       ? []

@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { forTerminal } from "../headless/terminal-text.ts";
+import { type Scrubbed, scrubBackups } from "../heart/care/backup.ts";
 import { heartCopies } from "../heart/copies.ts";
 import type { MergeReport } from "../heart/merge/merge.ts";
 import { type StoredPlace, withStoredHeart } from "../heart/open.ts";
@@ -9,7 +10,9 @@ import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE } from "./heart-access.ts";
 import { copyAt, type HeartArguments, type HeartDesk, isThere, withDesk } from "./heart-desk.ts";
+import { copyErrorText } from "./heart-error-text.ts";
 import { syncText } from "./heart-sync-text.ts";
+import { count } from "./time-text.ts";
 
 export interface SyncArguments extends HeartArguments {
   readonly other: string;
@@ -46,11 +49,30 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
     gave = given.value;
   }
   const words = { other: forTerminal(args.other), dryRun, verbose: args.verbose === true };
+  const scrubbed = dryRun ? [] : [...scrub(desk, took.value, desk.place), ...(gave === null ? [] : scrub(desk, gave, other))];
   const text = [
     syncText(took.value, { ...words, direction: "take" }),
     ...(gave === null || (gave.same && took.value.same) ? [] : [syncText(gave, { ...words, direction: "give" })]),
+    ...scrubbed.map(scrubText),
   ];
-  return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }) }, text.join(""));
+  return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }), backups: scrubbed }, text.join(""));
+}
+
+/** What was forgotten elsewhere is taken out of the backups here as well. */
+function scrub(desk: HeartDesk, { forgotten }: MergeReport, place: StoredPlace): readonly Scrubbed[] {
+  if (forgotten === 0) return [];
+  const done = scrubBackups(desk.deps, place, join(dirname(place.file), "backups"));
+  return done.ok && done.value.rewritten.length + done.value.left.length > 0 ? [done.value] : [];
+}
+
+function scrubText({ rewritten, left }: Scrubbed): string {
+  const lines = rewritten.length === 0 ? [] : [`What was forgotten was taken out of ${count(rewritten.length, "backup")} as well.`];
+  for (const { file, error } of left) {
+    lines.push(
+      `${forTerminal(file)} may still hold it and could not be rewritten: ${forTerminal(copyErrorText(error, "").text)} Delete it if you can do without.`,
+    );
+  }
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** Whether the other copy can be written: it needs its own keys, which have to be those of this heart. */

@@ -104,6 +104,62 @@ export const heartCommand = defineCommand({
       ],
     }),
     defineCommand({
+      name: "verify",
+      describe: "Check that everything in it is as it was written",
+      about: [
+        "Pages, tables, the seal of each row, texts, the counts of each writing session and what is derived from them. Each fault is named. Reads only. The exit code is 0 when it is sound and 6 when not.",
+      ],
+      positionals: { file: { describe: "a backup or another copy, checked under this heart's keys", required: false } },
+      options: COMMON,
+      examples: [["noctem heart verify backups/heart-2026-11-23T08-30-00Z.sqlite", "a backup"]],
+      run: async (args, io) => (await import("./heart-care-run.ts")).verify(args, io),
+    }),
+    defineCommand({
+      name: "repair",
+      describe: "Save what is sound in a damaged heart into a new file",
+      about: [
+        "The damaged file is only read. Each row whose seal holds is taken over, the rest is counted. Rows that are missing afterwards come back with a sync with a whole copy.",
+      ],
+      positionals: { file: { describe: "the new file; without it heart.repaired.sqlite beside the heart", required: false } },
+      options: COMMON,
+      examples: [["noctem heart repair && noctem heart restore heart.repaired.sqlite", "on the stick, and put it in place"]],
+      run: async (args, io) => (await import("./heart-care-run.ts")).repair(args, io),
+    }),
+    defineCommand({
+      name: "backup",
+      describe: "Copy the heart into a file, verified",
+      about: [
+        "Works while a chat is open. Without FILE into backups/, under a name with the time. The keys are not in a backup: keep a copy of keys/ elsewhere, in a safe place, or a lost stick makes its backups unreadable to you too.",
+        "A backup can be merged (sync) and put back (restore).",
+      ],
+      positionals: { file: { describe: "written anew, never overwritten; or a folder", required: false } },
+      options: COMMON,
+      examples: [["noctem heart backup /mnt/disk/", "onto another disk"]],
+      run: async (args, io) => (await import("./heart-backup-run.ts")).backup(args, io),
+    }),
+    defineCommand({
+      name: "restore",
+      describe: "Put a backup in the heart's place",
+      about: [
+        "The backup is verified first, and what is there now is kept in backups/. What you forgot since stays forgotten. To take in what a backup has without going back to it, use sync.",
+      ],
+      positionals: { file: { describe: "a backup, or what a repair made", required: true } },
+      options: { ...COMMON, yes: { type: "boolean", alias: "y", describe: "Do not ask" } },
+      examples: [["noctem heart restore backups/heart-2026-11-23T08-30-00Z.sqlite", "go back to it"]],
+      run: async (args, io) => await (await import("./heart-backup-run.ts")).restore(args, io),
+    }),
+    defineCommand({
+      name: "fork",
+      describe: "Make a replica for another stick, with its keys",
+      about: [
+        "A replica has a name of its own in status, and can be retired when its stick is lost. Copying the whole folder works as well; such a copy goes by the name of the one it was made of.",
+      ],
+      positionals: { dest: { describe: "the folder of the other stick", required: true, path: true } },
+      options: COMMON,
+      examples: [["noctem heart fork /media/other-stick", "then copy the program there"]],
+      run: async (args, io) => (await import("./heart-backup-run.ts")).fork(args, io),
+    }),
+    defineCommand({
       name: "export",
       describe: "Write everything you have in the heart as JSON Lines",
       about: [
