@@ -165,6 +165,17 @@ export function checkHeart(layout: StickLayout, found: Result<HeartMode | null, 
   return found.value.kind === "stored" ? ok("heart", layout.heart) : warning("heart", found.value.warning ?? "in memory");
 }
 
+/** Days after which a backup is called old. */
+const OLD_BACKUP = 30;
+
+/** `newest` is null where there is none. */
+export function checkBackups(layout: StickLayout, newest: number | null, now: number): Finding {
+  if (newest === null) return ok("backups", `none yet in ${layout.backups}; "noctem heart backup" makes one`);
+  const days = Math.max(0, Math.floor((now - newest) / 86_400_000));
+  const text = `the newest in ${layout.backups} is ${days === 0 ? "of today" : days === 1 ? "a day old" : `${days} days old`}`;
+  return days > OLD_BACKUP ? warning("backups", text, "noctem heart backup") : ok("backups", text);
+}
+
 export interface KeyFacts {
   readonly present: boolean;
   readonly heart: boolean;

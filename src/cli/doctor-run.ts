@@ -2,12 +2,15 @@ import { existsSync, statSync } from "node:fs";
 import { dependencies } from "../../package.json";
 import type { StickLayout } from "../config/layout.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
+import { listBackups } from "../heart/care/rotate.ts";
 import type { HeartError, HeartMode } from "../heart/port.ts";
 import { ok, type Result } from "../lib/result.ts";
 import { bubblewrap, gpuFacts, hostFacts, nativeTrial, userNamespaces } from "../platform/doctor-probes.ts";
 import { filesystemOf } from "../platform/filesystem.ts";
+import { heartDeps } from "../platform/heart.ts";
 import type { CommandIo } from "./command.ts";
 import {
+  checkBackups,
   checkBubblewrap,
   checkClock,
   checkFilesystem,
@@ -55,6 +58,10 @@ async function* examine(layout: StickLayout, io: CommandIo): AsyncGenerator<Find
     heart: heartExists(layout),
     mode: filesystem.ok && filesystem.value.permissions ? modeOf(layout.keys) : null,
   });
+  if (heartExists(layout)) {
+    const deps = heartDeps();
+    yield checkBackups(layout, listBackups(deps, layout.backups)[0]?.at ?? null, deps.clock.now());
+  }
   yield checkNamespaces(await userNamespaces());
   yield checkBubblewrap(await bubblewrap());
   yield* checkGpu(gpuFacts(layout.packs, dependencies["node-llama-cpp"]), layout);

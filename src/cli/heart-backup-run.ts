@@ -21,7 +21,8 @@ export function backup(args: HeartArguments & { readonly file: string | undefine
     const given = args.file === undefined ? desk.layout.backups : resolve(io.cwd, args.file);
     const target = args.file === undefined || isFolder(given) ? join(given, name) : given;
     const made = backupHeart(desk.deps, desk.place, target);
-    if (!made.ok) return desk.refuse(made.error);
+    // A backup is checked under the keys of the heart: they are what is missing, not something of the new file's.
+    if (!made.ok) return desk.refuse(made.error.kind === "keys-missing" ? { ...made.error, path: desk.place.file } : made.error);
     const { file, bytes } = made.value;
     return desk.answer(made.value, `${forTerminal(file)}: ${bytesText(bytes)}, verified. The keys are not in it; they stay in keys/.\n`);
   });

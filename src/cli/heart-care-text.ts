@@ -11,7 +11,7 @@ export function verifyText({ faults, count: all, rows, streams, gaps }: VerifyRe
     gaps === 0
       ? []
       : [
-          `${count(gaps, "writing session")} ${gaps === 1 ? "has" : "have"} rows missing since a repair; a sync with a whole copy fills them in.`,
+          `${count(gaps, "writing session")} ${gaps === 1 ? "has" : "have"} rows missing since a repair or a restore; a sync with a whole copy fills them in.`,
         ];
   if (all === 0) {
     return [`Sound: ${count(rows, "row")} of ${count(streams, "writing session")}, each as it was written.`, ...gapText, ""].join("\n");

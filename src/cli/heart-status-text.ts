@@ -36,7 +36,7 @@ export function statusText(status: HeartStatus, facts: HeartFacts, { file, size,
       : [
           [
             "gaps",
-            `${count(status.streams.withGaps, "writing session")} with rows missing since a repair; a sync with a whole copy fills them in`,
+            `${count(status.streams.withGaps, "writing session")} with rows missing since a repair or a restore; a sync with a whole copy fills them in`,
           ] as const,
         ]),
   ];
@@ -91,7 +91,7 @@ function replicasText(replicas: readonly Replica[]): string {
 function stateOf({ here, retired, behind }: Replica): string {
   if (here) return "here";
   if (retired) return "retired";
-  if (behind === null) return "has never been synced into this one";
+  if (behind === null) return "never synced with directly";
   return behind === 0 ? "has all that is here" : `had not seen ${count(behind, "writing session")} in full when last synced`;
 }
 

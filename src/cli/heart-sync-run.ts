@@ -49,24 +49,34 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
     gave = given.value;
   }
   const words = { other: forTerminal(args.other), dryRun, verbose: args.verbose === true };
-  const scrubbed = dryRun ? [] : [...scrub(desk, took.value, desk.place), ...(gave === null ? [] : scrub(desk, gave, other))];
+  const scrubbed = dryRun
+    ? []
+    : [...scrub(desk, took.value, desk.place, null), ...(gave === null ? [] : scrub(desk, gave, other, words.other))];
   const text = [
     syncText(took.value, { ...words, direction: "take" }),
     ...(gave === null || (gave.same && took.value.same) ? [] : [syncText(gave, { ...words, direction: "give" })]),
-    ...scrubbed.map(scrubText),
+    ...scrubbed.map(({ of, ...done }) => scrubText(done, of)),
   ];
   return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }), backups: scrubbed }, text.join(""));
 }
 
 /** What was forgotten elsewhere is taken out of the backups here as well. */
-function scrub(desk: HeartDesk, { forgotten }: MergeReport, place: StoredPlace): readonly Scrubbed[] {
+function scrub(desk: HeartDesk, { forgotten }: MergeReport, place: StoredPlace, of: string | null): readonly ScrubbedOf[] {
   if (forgotten === 0) return [];
   const done = scrubBackups(desk.deps, place, join(dirname(place.file), "backups"));
-  return done.ok && done.value.rewritten.length + done.value.left.length > 0 ? [done.value] : [];
+  return done.ok && done.value.rewritten.length + done.value.left.length > 0 ? [{ ...done.value, of }] : [];
 }
 
-function scrubText({ rewritten, left }: Scrubbed): string {
-  const lines = rewritten.length === 0 ? [] : [`What was forgotten was taken out of ${count(rewritten.length, "backup")} as well.`];
+/** `of`: the other copy; null for this heart's own backups. */
+interface ScrubbedOf extends Scrubbed {
+  readonly of: string | null;
+}
+
+function scrubText({ rewritten, left }: Scrubbed, of: string | null): string {
+  const lines =
+    rewritten.length === 0
+      ? []
+      : [`What was forgotten was taken out of ${count(rewritten.length, "backup")}${of === null ? "" : ` of ${of}`} as well.`];
   for (const { file, error } of left) {
     lines.push(
       `${forTerminal(file)} may still hold it and could not be rewritten: ${forTerminal(copyErrorText(error, "").text)} Delete it if you can do without.`,

@@ -59,6 +59,8 @@ export function importLines(
   });
 }
 
+const NO_EXPORT = "its first line is not that of an export of Noctem";
+
 /** One line after the other; the error is a sentence that names the line. */
 function readLines(lines: Iterable<SourceLine>, add: (line: DataLine) => void): Result<HeaderLine, string> {
   let header: HeaderLine | null = null;
@@ -67,11 +69,11 @@ function readLines(lines: Iterable<SourceLine>, add: (line: DataLine) => void): 
   let data = 0;
   for (const line of lines) {
     number++;
-    if ("fault" in line) return err(`line ${number}: ${line.fault}`);
+    if ("fault" in line) return err(header === null ? NO_EXPORT : `line ${number}: ${line.fault}`);
     if (line.text.trim() === "") continue;
     if (end !== null) return err(`line ${number}: something follows its last line`);
     const json = jsonOf(line.text);
-    if (json === undefined) return err(`line ${number} is not JSON`);
+    if (json === undefined) return err(header === null ? NO_EXPORT : `line ${number} is not JSON`);
     if (header === null) {
       const first = headerOf(json);
       if (!first.ok) return first;
@@ -96,7 +98,7 @@ function readLines(lines: Iterable<SourceLine>, add: (line: DataLine) => void): 
 
 function headerOf(json: unknown): Result<HeaderLine, string> {
   const any = v.safeParse(v.object({ format: v.literal(FORMAT), version: v.number() }), json);
-  if (!any.success) return err("line 1 is not the header of an export of Noctem");
+  if (!any.success) return err(NO_EXPORT);
   if (any.output.version !== FORMAT_VERSION) {
     return err(`line 1: it is an export of version ${any.output.version}, this program knows ${FORMAT_VERSION}`);
   }
