@@ -21,10 +21,20 @@ export function backup(args: HeartArguments & { readonly file: string | undefine
     const given = args.file === undefined ? desk.layout.backups : resolve(io.cwd, args.file);
     const target = args.file === undefined || isFolder(given) ? join(given, name) : given;
     const made = backupHeart(desk.deps, desk.place, target);
-    // A backup is checked under the keys of the heart: they are what is missing, not something of the new file's.
-    if (!made.ok) return desk.refuse(made.error.kind === "keys-missing" ? { ...made.error, path: desk.place.file } : made.error);
+    if (!made.ok) return refuseCopying(desk, made.error, "backup was made");
     const { file, bytes } = made.value;
     return desk.answer(made.value, `${forTerminal(file)}: ${bytesText(bytes)}, verified. The keys are not in it; they stay in keys/.\n`);
+  });
+}
+
+/** What is wrong with a copy in the making is wrong with the heart that it is of. */
+function refuseCopying(desk: HeartDesk, error: HeartError, what: string): number {
+  const { file } = desk.place;
+  if (error.kind === "keys-missing" || error.kind === "foreign") return desk.refuse({ ...error, path: file });
+  if (error.kind !== "damaged") return desk.refuse(error);
+  return desk.refuseWith("damaged", {
+    text: `The heart ${file} is damaged, so no ${what}: ${error.detail.replace(/\.$/u, "")}. "noctem heart verify" names every fault, "noctem heart repair" saves what is sound.`,
+    code: ExitCode.HEART,
   });
 }
 
@@ -102,7 +112,7 @@ export function fork(args: HeartArguments & { readonly dest: string }, io: Comma
     const target = { file: join(folder, "heart.sqlite"), keysDir: join(folder, "keys") };
     const forked = forkHeart(desk.deps, desk.place, target);
     if (!forked.ok) {
-      if (forked.error.kind !== "exists") return desk.refuse(forked.error);
+      if (forked.error.kind !== "exists") return refuseCopying(desk, forked.error, "replica was made");
       return desk.refuseWith("exists", {
         text: `${args.dest} has a heart or keys already (${forked.error.path}), and they were left as they are. Name another folder, or bring the two together: noctem heart sync ${args.dest}`,
         code: ExitCode.USAGE,

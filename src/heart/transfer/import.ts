@@ -37,7 +37,7 @@ const REFUSED: ReadonlySet<EntryKind> = new Set(["approval", "grant"]);
  *
  * Everything becomes a row of its own here, by a new writing session, with the time that the file gives (never later than now), without
  * integrity, and with "import" among its sources. Messages, tasks and entries get ids of their own, a function of this heart's key and the old
- * id: importing twice adds nothing, importing on two copies and merging adds nothing twice, and no file can aim at an id that some copy of
+ * id: importing twice adds nothing, importing on two copies and merging shows nothing twice (but counts of incidents, which add up), and no file can aim at an id that some copy of
  * this heart has or will have. Rejected: keeping ids, with which a file could put other words behind an id of yours, and a line that says
  * "forgotten" could erase a message on every copy.
  */
