@@ -24,7 +24,7 @@ import { usableCores } from "./cores.ts";
 import { loadError, type LogLine, type MemoryFacts } from "./errors.ts";
 import { measureThreads } from "./measure.ts";
 import { LoadedLlama } from "./model.ts";
-import { openDecoder } from "./raw.ts";
+import { type Decoder, openDecoder } from "./raw.ts";
 import { modelFiles, readAhead, totalBytes } from "./read-ahead.ts";
 import { loadRuntime, type Runtime, SWITCHED_OFF } from "./runtime.ts";
 import { StepClock } from "./step-clock.ts";
@@ -138,8 +138,11 @@ export class LlamaEngine implements LocalEngine {
       const cores = usableCores();
       const contextSize = Math.max(64, Math.min(request.contextSize, model.trainContextSize));
       const context = await this.#clock.step(model.createContext({ contextSize, sequences: 1, threads: cores, createSignal: signal }));
+      // Ends what `openDecoder` begins, after the context: disposal goes backwards.
+      let decoder: Decoder | null = null;
+      cleanup.defer(() => decoder?.[Symbol.dispose]());
       cleanup.use(context);
-      const decoder = openDecoder(context, this.#options.decoder);
+      decoder = openDecoder(context, { prefer: this.#options.decoder, libraries: runtime.value.pools });
       const known = this.#options.threads ?? request.threads;
       const threads = known
         ? capPlan(known, cores)

@@ -162,6 +162,7 @@ export class LoadedLlama {
     await this.#alone(async () => {
       await this.#embedding?.dispose();
       await this.#parts.context.dispose();
+      this.#parts.decoder[Symbol.dispose]();
       await this.#parts.model.dispose();
     });
   }

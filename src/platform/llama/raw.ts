@@ -13,6 +13,7 @@ import {
   type LlamaModel,
   type Token,
 } from "node-llama-cpp";
+import type { PoolLibraries, ThreadPools } from "../ffi/thread-pool.ts";
 
 export interface Sampling {
   readonly temperature: number;
@@ -24,8 +25,10 @@ export interface Sampling {
 }
 
 /** One KV sequence. Callers take turns: nothing here may run at the same time as anything else of the same decoder. */
-export interface Decoder {
+export interface Decoder extends Disposable {
   readonly kind: "native" | "public";
+  /** Its threads last from one batch to the next. */
+  readonly pooled: boolean;
   /** Tokens whose state is held, in order. */
   readonly held: readonly Token[];
   /** Drops everything after the first `count` tokens. Returns how many remain, which is fewer where the model's memory cannot be cut (sliding windows). */
@@ -35,6 +38,8 @@ export interface Decoder {
   open(sampling: Sampling): Generation;
   /** Evaluates `tokens` (at least one) and returns the probability of every token to follow, before any sampling filter. */
   distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>>;
+  /** Ends its threads. Only after the context was disposed of. */
+  [Symbol.dispose](): void;
 }
 
 /** Anything else makes "probabilities" mean: of those few that the filters left over. */
@@ -46,9 +51,16 @@ export interface Generation {
   close(): Promise<void>;
 }
 
-export function openDecoder(context: LlamaContext, prefer: "native" | "public" = "native"): Decoder {
+export function openDecoder(
+  context: LlamaContext,
+  {
+    prefer = "native",
+    libraries = null,
+  }: { readonly prefer?: "native" | "public" | undefined; readonly libraries?: PoolLibraries | null } = {},
+): Decoder {
   const native = prefer === "native" ? nativeParts(context) : null;
-  return native ? new NativeDecoder(context.model, native) : new PublicDecoder(context.getSequence());
+  if (native === null) return new PublicDecoder(context.getSequence());
+  return new NativeDecoder(context.model, native, libraries?.attach(native.context, native.model, context.contextSize) ?? null);
 }
 
 interface NativeContext {
@@ -74,6 +86,7 @@ interface NativeSampler {
 }
 interface NativeParts {
   readonly context: NativeContext;
+  readonly model: object;
   newSampler(): NativeSampler;
 }
 
@@ -103,7 +116,7 @@ function nativeParts(context: LlamaContext): NativeParts | null {
     const sampler = new Sampler(model);
     const complete = typeof sampler.applyConfig === "function" && typeof sampler.dispose === "function";
     sampler.dispose();
-    return changed && complete ? { context: native, newSampler: () => new Sampler(model) } : null;
+    return changed && complete ? { context: native, model, newSampler: () => new Sampler(model) } : null;
   } catch {
     return null;
   }
@@ -123,10 +136,20 @@ class NativeDecoder implements Decoder {
   readonly held: Token[] = [];
   readonly #native: NativeParts;
   readonly #model: LlamaModel;
+  readonly #pools: ThreadPools | null;
 
-  constructor(model: LlamaModel, native: NativeParts) {
+  constructor(model: LlamaModel, native: NativeParts, pools: ThreadPools | null) {
     this.#model = model;
     this.#native = native;
+    this.#pools = pools;
+  }
+
+  get pooled(): boolean {
+    return this.#pools !== null;
+  }
+
+  [Symbol.dispose](): void {
+    this.#pools?.[Symbol.dispose]();
   }
 
   async keep(count: number): Promise<number> {
@@ -182,6 +205,7 @@ class NativeDecoder implements Decoder {
   async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number> {
     const { context } = this.#native;
     context.setThreads(threads);
+    this.#pools?.use(threads);
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
     const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
@@ -205,6 +229,7 @@ class NativeDecoder implements Decoder {
 /** Slower, and with whatever thread count the context was made with, but on documented ground. */
 class PublicDecoder implements Decoder {
   readonly kind = "public";
+  readonly pooled = false;
   readonly #sequence: LlamaContextSequence;
 
   constructor(sequence: LlamaContextSequence) {
@@ -214,6 +239,8 @@ class PublicDecoder implements Decoder {
   get held(): readonly Token[] {
     return this.#sequence.contextTokens;
   }
+
+  [Symbol.dispose](): void {}
 
   async keep(count: number): Promise<number> {
     const end = this.#sequence.nextTokenIndex;

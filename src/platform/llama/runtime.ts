@@ -1,5 +1,6 @@
 /** llama.cpp itself: loaded once for CPU and once for GPU use at most, with its log caught. */
 import { getLlama, type Llama, LlamaLogLevel } from "node-llama-cpp";
+import { type PoolLibraries, poolLibraries } from "../ffi/thread-pool.ts";
 import { type NativeError, unpackNative } from "../native/unpack.ts";
 import type { LogLine } from "./errors.ts";
 
@@ -13,6 +14,8 @@ export interface Runtime {
   readonly devices: readonly string[];
   /** Why no GPU is used; null when one is. */
   readonly noGpu: string | null;
+  /** For threads that last from token to token; null where this build's insides are not the ones that it was written for. */
+  readonly pools: PoolLibraries | null;
 }
 
 /** Why there is no GPU, when that was asked for. */
@@ -43,10 +46,13 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
       process.stderr.write(`${level}: ${line}\n`);
     },
   });
+  // Before the files go.
+  const pools = poolLibraries();
   const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
   return {
     llama,
     log,
+    pools,
     devices,
     noGpu: llama.gpu !== false ? null : gpu === "off" ? SWITCHED_OFF : "no GPU pack beside the program that works here",
     clearLog() {

@@ -1,0 +1,113 @@
+/**
+ * Gives llama.cpp's context threads that last. The addon attaches none, so ggml starts its threads anew for every token; under Bun they then
+ * land beside the addon's own worker, and two threads on two cores made 0.58 of the speed that they make with a pool (0.98 of llama-bench's).
+ */
+import { dlopen, type Pointer } from "bun:ffi";
+import { readFileSync } from "node:fs";
+import { nativeObjects } from "./native-object.ts";
+
+/**
+ * Bytes into the addon's objects, in this very build of node-llama-cpp. Nothing rests on them alone: `attach` believes a pointer only when
+ * everything around it says the same, and there is no pool otherwise. A test holds that there is one.
+ */
+const AT = { contextModel: 32, contextPointer: 200, modelPointer: 136 } as const;
+
+/** `struct ggml_threadpool_params` has 528 bytes: a mask of 512 cores, then the number of threads. */
+const PARAMS = 1024;
+const PARAMS_THREADS = 512;
+
+export interface ThreadPools extends Disposable {
+  /**
+   * Lets the next batch run on as many lasting threads; 1 takes them away, because idle ones would look for work and burn a core.
+   * Only while nothing is decoded.
+   */
+  use(threads: number): void;
+  /** Ends the threads. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
+  [Symbol.dispose](): void;
+}
+
+export interface PoolLibraries {
+  /** `null` where this is not the build that it was made for. */
+  attach(context: object, model: object, contextSize: number): ThreadPools | null;
+}
+
+/** While the libraries' files are still there: they are opened by path, and that gives the copies that are loaded. */
+export function poolLibraries(): PoolLibraries | null {
+  try {
+    const maps = readFileSync("/proc/self/maps", "utf8");
+    const loaded = [...new Set([...maps.matchAll(/ (\/\S+\.so)$/gmu)].map(([, path]) => path ?? ""))];
+    const only = (name: RegExp): string => {
+      const found = loaded.filter((path) => name.test(path));
+      if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} libraries are ${name}`);
+      return found[0];
+    };
+    return openLibraries(only(/\/libllama\.v[^/]*\.so$/u), only(/\/libggml-base\.so$/u), only(/\/libggml-cpu-[^/]*\.so$/u));
+  } catch {
+    return null;
+  }
+}
+
+function openLibraries(llamaPath: string, basePath: string, cpuPath: string): PoolLibraries {
+  const llama = dlopen(llamaPath, {
+    llama_n_ctx: { args: ["ptr"], returns: "u32" },
+    llama_attach_threadpool: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+    llama_detach_threadpool: { args: ["ptr"], returns: "void" },
+  }).symbols;
+  const base = dlopen(basePath, { ggml_threadpool_params_init: { args: ["ptr", "i32"], returns: "void" } }).symbols;
+  const cpu = dlopen(cpuPath, {
+    ggml_threadpool_new: { args: ["ptr"], returns: "ptr" },
+    ggml_threadpool_free: { args: ["ptr"], returns: "void" },
+  }).symbols;
+
+  const newPool = (threads: number): Pointer | null => {
+    const params = new Uint8Array(PARAMS);
+    base.ggml_threadpool_params_init(params, threads);
+    const read = new DataView(params.buffer).getInt32(PARAMS_THREADS, true);
+    const pool = read === threads ? cpu.ggml_threadpool_new(params) : null;
+    return typeof pool === "number" ? pool : null;
+  };
+
+  return {
+    attach(context, model, contextSize) {
+      const pointer = contextPointer(context, model);
+      if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize) return null;
+      const pools = new Map<number, Pointer>();
+      let attached: number | null = null;
+      return {
+        use(threads) {
+          if (threads === (attached ?? 1)) return;
+          // A pool of just this many: threads beyond those that work would look for work between two tokens.
+          const pool = threads > 1 ? (pools.get(threads) ?? newPool(threads)) : null;
+          if (pool === null) {
+            llama.llama_detach_threadpool(pointer);
+            attached = null;
+            return;
+          }
+          pools.set(threads, pool);
+          llama.llama_attach_threadpool(pointer, pool, pool);
+          attached = threads;
+        },
+        [Symbol.dispose]() {
+          for (const pool of pools.values()) cpu.ggml_threadpool_free(pool);
+          pools.clear();
+        },
+      };
+    },
+  };
+}
+
+/** The `llama_context` behind the addon's context, if everything around it is as it is in this build. */
+function contextPointer(context: object, model: object): Pointer | null {
+  try {
+    const native = nativeObjects();
+    const [holder, owner] = [native.addressOf(context), native.addressOf(model)];
+    if (holder === 0n || owner === 0n) return null;
+    // The addon's context knows the addon's model; llama.cpp's own begins with a reference to llama.cpp's.
+    if (native.word(holder + BigInt(AT.contextModel)) !== owner) return null;
+    const pointer = native.word(holder + BigInt(AT.contextPointer));
+    const modelPointer = native.word(owner + BigInt(AT.modelPointer));
+    return pointer !== 0n && modelPointer !== 0n && native.word(pointer) === modelPointer ? (Number(pointer) as Pointer) : null;
+  } catch {
+    return null;
+  }
+}
