@@ -6,6 +6,7 @@ import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { repairText, verifyText } from "./heart-care-text.ts";
 import { type HeartArguments, isFolder, withDesk } from "./heart-desk.ts";
+import { count } from "./time-text.ts";
 
 type FileArguments = HeartArguments & { readonly file: string | undefined };
 
@@ -42,7 +43,7 @@ function progressOn(io: CommandIo): { readonly show: (progress: VerifyProgress) 
   return {
     show({ table, rows }) {
       if (!inPlace) return;
-      io.err(`\rverifying ${table}: ${rows} rows\u001b[K`);
+      io.err(`\rverifying ${table}: ${count(rows, "row")}\u001b[K`);
       drawn = true;
     },
     clear() {
