@@ -1,5 +1,5 @@
 import type { MergeReport } from "../heart/merge/merge.ts";
-import { count } from "./time-text.ts";
+import { count, localTime } from "./time-text.ts";
 
 export interface SyncWords {
   /** How the person called the copy. */
@@ -50,11 +50,11 @@ function notes({ conflicts, fenced }: MergeReport, { dryRun, direction, other }:
     lines.push(dryRun ? `${lost}.` : `${lost} and ${conflicts === 1 ? "is" : "are"} kept: ${where}`);
   }
   if (fenced.rows > 0 && fenced.furthest !== null) {
-    const year = new Date(fenced.furthest).getFullYear();
+    const day = localTime(fenced.furthest).slice(0, 10);
     const one = fenced.rows === 1;
     const clock = direction === "take" ? "your" : "its";
     lines.push(
-      `${count(fenced.rows, "row")} ${one ? "is" : "are"} stamped ${one ? "in" : "up to"} the year ${year} by a clock that ran ahead; ` +
+      `${count(fenced.rows, "row")} ${one ? "is" : "are"} stamped ${one ? "on" : "up to"} ${day} by a clock that ran ahead; ` +
         (dryRun
           ? `${one ? "it" : "they"} would be taken, and ${clock} clock not moved.`
           : `${one ? "it was" : "they were"} taken, ${clock} clock was not moved.`),

@@ -11,6 +11,7 @@ import { exportLines, MESSAGES_AFTER, type ExportCounts } from "../../src/heart/
 import { DataLine, EndLine, HeaderLine, type LineOf } from "../../src/heart/transfer/format.ts";
 import { importLines, type ImportReport } from "../../src/heart/transfer/import.ts";
 import { openReadable } from "../../src/heart/transfer/reading.ts";
+import type { OpenHeart } from "../../src/heart/open.ts";
 import type { HeartError } from "../../src/heart/port.ts";
 import type { Millis } from "../../src/lib/brand.ts";
 import type { Label } from "../../src/lib/label.ts";
@@ -68,6 +69,11 @@ function fill(path: string): void {
   must(heart.entries.append({ kind: "skill", body: '{"ran":true}', label: OWN }));
   must(heart.entries.forget(must(heart.entries.append({ kind: "skill", body: "forgotten", label: OWN })).id));
   must(heart.entries.append({ kind: "grant", body: "all of it", label: OWN }));
+}
+
+function edit(path: string, change: (heart: OpenHeart) => void): void {
+  using heart = openIn(path);
+  change(heart);
 }
 
 const sound = (path: string) => expect(must(verifyHeart(heartDeps(), placeIn(path)))).toMatchObject({ count: 0, faults: [] });
@@ -198,6 +204,30 @@ describe("import", () => {
     expect(heart.memory.recall("colour")).toBeNull();
     expect(heart.tasks.all()).toEqual([]);
     expect(heart.sessions(5)).toEqual([]);
+  });
+
+  test("a removed task stays removed even where nothing was known of it", () => {
+    const [home, other] = [folder(), folder()];
+    fill(home);
+    openIn(other)[Symbol.dispose]();
+    const bare = exported(home).lines.map((line) => line.replace(/"attributes":.*/u, '"attributes":{}}'));
+    must(imported(other, bare));
+    edit(other, (heart) => heart.tasks.all().forEach((task) => must(heart.tasks.remove(task.id))));
+    must(imported(other, bare));
+    edit(other, (heart) => expect(heart.tasks.all()).toEqual([]));
+  });
+
+  test("the take that was picked is shown, also when all happened within a millisecond", () => {
+    const [home, other] = [folder(), folder()];
+    fill(home);
+    openIn(other)[Symbol.dispose]();
+    const { lines } = exported(home);
+    const take = ofType(lines, "message").find(({ spans }) => spans[0]?.text === "another take");
+    const changed = lines
+      .map((line) => line.replaceAll(/"at":"[^"]*"/gu, '"at":"2026-01-02T03:04:05.678Z"'))
+      .map((line) => (line.includes('"type":"shown"') ? line.replace(/"message":"\w+"/u, `"message":"${take?.id}"`) : line));
+    must(imported(other, changed));
+    edit(other, (heart) => expect(texts(heart, heart.sessions(1)[0]!.id)).toEqual(["hello", "another take"]));
   });
 
   test("on two copies, which then merge: nothing is there twice", () => {

@@ -63,10 +63,10 @@ describe("sync", () => {
 
   test("clocks that ran ahead", () => {
     expect(said({ fenced: { rows: 3, furthest: in2031 } })).toEndWith(
-      "3 rows are stamped up to the year 2031 by a clock that ran ahead; they were taken, your clock was not moved.\n",
+      "3 rows are stamped up to 2031-06-01 by a clock that ran ahead; they were taken, your clock was not moved.\n",
     );
     expect(said({ fenced: { rows: 1, furthest: in2031 } })).toContain(
-      "1 row is stamped in the year 2031 by a clock that ran ahead; it was taken,",
+      "1 row is stamped on 2031-06-01 by a clock that ran ahead; it was taken,",
     );
   });
 
