@@ -1,6 +1,5 @@
 import { dirname, join } from "node:path";
 import { forTerminal } from "../headless/terminal-text.ts";
-import { type Scrubbed, scrubBackups } from "../heart/care/backup.ts";
 import { heartCopies } from "../heart/copies.ts";
 import type { MergeReport } from "../heart/merge/merge.ts";
 import { type StoredPlace, withStoredHeart } from "../heart/open.ts";
@@ -10,9 +9,8 @@ import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE } from "./heart-access.ts";
 import { copyAt, type HeartArguments, type HeartDesk, isThere, withDesk } from "./heart-desk.ts";
-import { copyErrorText } from "./heart-error-text.ts";
+import { scrubBeside, scrubText } from "./heart-scrub.ts";
 import { syncText } from "./heart-sync-text.ts";
-import { count } from "./time-text.ts";
 
 export interface SyncArguments extends HeartArguments {
   readonly other: string;
@@ -49,40 +47,16 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
     gave = given.value;
   }
   const words = { other: forTerminal(args.other), dryRun, verbose: args.verbose === true };
-  const scrubbed = dryRun
-    ? []
-    : [...scrub(desk, took.value, desk.place, null), ...(gave === null ? [] : scrub(desk, gave, other, words.other))];
+  const scrubbed = [
+    ...(!dryRun && took.value.forgotten > 0 ? [{ ...scrubBeside(desk.deps, desk.place), of: null }] : []),
+    ...(!dryRun && gave !== null && gave.forgotten > 0 ? [{ ...scrubBeside(desk.deps, other), of: words.other }] : []),
+  ];
   const text = [
     syncText(took.value, { ...words, direction: "take" }),
     ...(gave === null || (gave.same && took.value.same) ? [] : [syncText(gave, { ...words, direction: "give" })]),
     ...scrubbed.map(({ of, ...done }) => scrubText(done, of)),
   ];
   return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }), backups: scrubbed }, text.join(""));
-}
-
-/** What was forgotten elsewhere is taken out of the backups here as well. */
-function scrub(desk: HeartDesk, { forgotten }: MergeReport, place: StoredPlace, of: string | null): readonly ScrubbedOf[] {
-  if (forgotten === 0) return [];
-  const done = scrubBackups(desk.deps, place, join(dirname(place.file), "backups"));
-  return done.ok && done.value.rewritten.length + done.value.left.length > 0 ? [{ ...done.value, of }] : [];
-}
-
-/** `of`: the other copy; null for this heart's own backups. */
-interface ScrubbedOf extends Scrubbed {
-  readonly of: string | null;
-}
-
-function scrubText({ rewritten, left }: Scrubbed, of: string | null): string {
-  const lines =
-    rewritten.length === 0
-      ? []
-      : [`What was forgotten was taken out of ${count(rewritten.length, "backup")}${of === null ? "" : ` of ${of}`} as well.`];
-  for (const { file, error } of left) {
-    lines.push(
-      `${forTerminal(file)} may still hold it and could not be rewritten: ${forTerminal(copyErrorText(error, "").text)} Delete it if you can do without.`,
-    );
-  }
-  return lines.map((line) => `${line}\n`).join("");
 }
 
 /** Whether the other copy can be written: it needs its own keys, which have to be those of this heart. */

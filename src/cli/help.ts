@@ -100,6 +100,7 @@ function rootSections(width: number): readonly string[] {
       "Files, beside the program",
       [
         ["heart.sqlite, keys/", "conversations, and the keys that vouch for them (--heart or NOCTEM_HEART moves both)"],
+        ["backups/", 'verified copies of the heart; see "noctem heart backup"'],
         ["models/", "GGUF files"],
         ["noctem.json", 'settings; see "noctem config list"'],
         ["work/", "the workspace where the current folder is Noctem's own"],

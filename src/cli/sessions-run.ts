@@ -4,6 +4,7 @@ import type { Heart, HeartError, SessionOverview } from "../heart/port.ts";
 import type { SessionId } from "../lib/brand.ts";
 import { type Message, visibleText } from "../lib/message.ts";
 import { err, type Result } from "../lib/result.ts";
+import { heartDeps } from "../platform/heart.ts";
 import { writeNewTextFile } from "../platform/settings-file.ts";
 import { toMarkdown } from "../session/markdown.ts";
 import { shownPath } from "../session/shown.ts";
@@ -11,6 +12,7 @@ import type { CommandIo } from "./command.ts";
 import { heartErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
+import { scrubBeside, scrubText } from "./heart-scrub.ts";
 import { askYesNo } from "./question.ts";
 import { heartExists, stickOf } from "./stick.ts";
 import { localTime } from "./time-text.ts";
@@ -99,11 +101,13 @@ export async function deleteSession(args: OfSession & { readonly yes: boolean | 
   }
   const gone = heart.deleteSession(found.value);
   if (!gone.ok) return refuse(gone.error, io);
-  if (args.json) io.out(`${JSON.stringify({ session: found.value, forgotten: gone.value.forgotten })}\n`);
-  else
-    io.err(
-      `noctem: Forgot ${gone.value.forgotten} message${gone.value.forgotten === 1 ? "" : "s"} for good. Backups made before still hold them.\n`,
-    );
+  const layout = stickOf(io, args.heart);
+  const backups = scrubBeside(heartDeps(), { file: layout.heart, keysDir: layout.keys });
+  if (args.json) io.out(`${JSON.stringify({ session: found.value, forgotten: gone.value.forgotten, backups })}\n`);
+  else {
+    io.err(`noctem: Forgot ${gone.value.forgotten} message${gone.value.forgotten === 1 ? "" : "s"} for good.\n`);
+    for (const line of scrubText(backups).split("\n").slice(0, -1)) io.err(`noctem: ${line}\n`);
+  }
   return ExitCode.DONE;
 }
 

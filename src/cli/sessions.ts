@@ -44,7 +44,9 @@ export const sessionsCommand = defineCommand({
     defineCommand({
       name: "delete",
       describe: "Forget a conversation for good",
-      about: ["The words are erased from the heart and from every copy that is merged with it later. Backups made before are not touched."],
+      about: [
+        "The words are erased from the heart and from every copy that is merged with it later. Backups beside the heart are rewritten without them; those that you keep elsewhere are not touched.",
+      ],
       positionals: ID,
       options: { ...JSON_OPTION, ...HEART, yes: { type: "boolean", alias: "y", describe: "Do not ask" } },
       run: async (args, io) => await (await import("./sessions-run.ts")).deleteSession(args, io),

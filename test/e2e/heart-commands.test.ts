@@ -125,12 +125,27 @@ test("a folder that was copied merges as well, and what was forgotten leaves eve
   expect(text).toContain(`Took from ${one}: 1 text forgotten.`);
   expect(text).toContain("What was forgotten was taken out of 1 backup as well.");
   expect(text).toContain(`Gave to ${one}: 1 message.`);
+  expect(readdirSync(join(copy, "backups"))).toHaveLength(1);
   for (const path of readdirSync(copy, { recursive: true, encoding: "utf8" }).map((name) => join(copy, name))) {
     if (/sqlite/u.test(path)) expect([path, readFileSync(path).includes("xyzzyplugh")]).toEqual([path, false]);
   }
 }, 60_000);
 
 describe("backups", () => {
+  test("do not keep a conversation that is deleted", async () => {
+    using dir = tempDir();
+    const one = home(dir.path, "one", (h) => talk(h, "the secret word is xyzzyplugh"));
+    await done(one, "backup");
+    let id = "";
+    edit(one, (h) => (id = h.newestSession() ?? ""));
+    const gone = await run(["sessions", "delete", id, "--yes", "--heart", join(one, "heart.sqlite")], { program: stick.program });
+    expect(gone).toMatchObject({ code: 0, stdout: "" });
+    expect(gone.stderr).toContain("Forgot 1 message for good.\nnoctem: What was forgotten was taken out of 1 backup as well.\n");
+    const [backup] = readdirSync(join(one, "backups"));
+    expect(readFileSync(join(one, "backups", backup!)).includes("xyzzyplugh")).toBe(false);
+    expect(await done(one, "verify", join("backups", backup!))).toStartWith("Sound: ");
+  }, 60_000);
+
   test("are verified, never overwritten, merged and put back", async () => {
     using dir = tempDir();
     const one = home(dir.path, "one", (h) => talk(h, "early"));

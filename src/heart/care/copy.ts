@@ -85,7 +85,10 @@ export function finishDraft(deps: HeartDeps, target: string, keysDir: string): R
     return err({ kind: "damaged", path: target, detail: `the copy is not sound: ${detail}` });
   }
   const named = deps.files.rename(draft, target);
-  return named.ok ? ok(undefined) : err(fileHeartError(target, named.error));
+  if (!named.ok) return err(fileHeartError(target, named.error));
+  // SQLite empties its journal and leaves the file. One that cannot be removed is only untidy.
+  deps.files.remove(`${draft}-journal`);
+  return ok(undefined);
 }
 
 export function clearDraft(deps: HeartDeps, target: string): Result<void, HeartError> {
