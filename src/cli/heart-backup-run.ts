@@ -8,7 +8,7 @@ import type { Explained } from "../headless/result-object.ts";
 import { bytesText } from "./bytes-text.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
-import { deskOf, type HeartArguments, type HeartDesk, isFolder, isThere, withDesk } from "./heart-desk.ts";
+import { deskOf, type HeartArguments, type HeartDesk, isFolder, isThere, refuseTarget, withDesk } from "./heart-desk.ts";
 import { copyErrorText } from "./heart-error-text.ts";
 import { SHORT_ID } from "./heart-status-text.ts";
 import { askYesNo } from "./question.ts";
@@ -20,6 +20,8 @@ export function backup(args: HeartArguments & { readonly file: string | undefine
     const name = backupName(desk.deps.clock.now());
     const given = args.file === undefined ? desk.layout.backups : resolve(io.cwd, args.file);
     const target = args.file === undefined || isFolder(given) ? join(given, name) : given;
+    const refusal = args.file === undefined ? null : refuseTarget(desk, target);
+    if (refusal !== null) return refusal;
     const made = backupHeart(desk.deps, desk.place, target);
     if (!made.ok) return refuseCopying(desk, made.error, "backup was made");
     const { file, bytes } = made.value;
@@ -31,6 +33,13 @@ export function backup(args: HeartArguments & { readonly file: string | undefine
 function refuseCopying(desk: HeartDesk, error: HeartError, what: string): number {
   const { file } = desk.place;
   if (error.kind === "keys-missing" || error.kind === "foreign") return desk.refuse({ ...error, path: file });
+  if ((error.kind === "unreadable" || error.kind === "read-only") && error.path !== file) {
+    const why = error.kind === "unreadable" ? error.detail : "it is read-only";
+    return desk.refuseWith(error.kind, {
+      text: `Nothing can be written at ${error.path}: ${why}. Name another place.`,
+      code: ExitCode.NO_ROOM,
+    });
+  }
   if (error.kind !== "damaged") return desk.refuse(error);
   return desk.refuseWith("damaged", {
     text: `The heart ${file} is damaged, so no ${what}: ${error.detail.replace(/\.$/u, "")}. "noctem heart verify" names every fault, "noctem heart repair" saves what is sound.`,

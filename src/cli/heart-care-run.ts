@@ -5,7 +5,7 @@ import { type VerifyProgress, verifyHeart } from "../heart/care/verify.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { repairText, verifyText } from "./heart-care-text.ts";
-import { type HeartArguments, isFolder, withDesk } from "./heart-desk.ts";
+import { type HeartArguments, isFolder, refuseTarget, withDesk } from "./heart-desk.ts";
 import { count } from "./time-text.ts";
 
 type FileArguments = HeartArguments & { readonly file: string | undefined };
@@ -30,6 +30,8 @@ export function repair(args: FileArguments, io: CommandIo): number {
     if (isFolder(target)) {
       return desk.refuseWith("exists", { text: `${target} is a folder. Name the new file in it.`, code: ExitCode.USAGE });
     }
+    const refusal = refuseTarget(desk, target);
+    if (refusal !== null) return refusal;
     const repaired = repairHeart(desk.deps, desk.place, target);
     if (!repaired.ok) return desk.refuse(repaired.error);
     return desk.answer(repaired.value, forTerminal(repairText(repaired.value)));

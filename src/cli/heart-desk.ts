@@ -70,6 +70,36 @@ export const refuseNone = (desk: HeartDesk): number =>
     code: ExitCode.USAGE,
   });
 
+/**
+ * Why no new file can be made at `target`, said and answered as a code; null when one can. A folder that is not there is not made: most often
+ * it is a stick that is not plugged in, and what is private would land on this computer.
+ */
+export function refuseTarget(desk: HeartDesk, target: string): number | null {
+  const facts = desk.deps.files.inspect(target);
+  if (facts.kind === "absent" && facts.writable) return null;
+  switch (facts.kind) {
+    case "absent":
+      return desk.refuseWith("read-only", {
+        text: `Nothing can be written in the folder of ${target}. Name another place.`,
+        code: ExitCode.NO_ROOM,
+      });
+    case "no-folder":
+      return desk.refuseWith("unreadable", {
+        text: `There is no folder for ${target}. Plug in its stick or make the folder, or name another place.`,
+        code: ExitCode.USAGE,
+      });
+    case "file":
+    case "not-a-file":
+      return desk.refuse({ kind: "exists", path: target });
+    case "unreadable":
+    case "io":
+      return desk.refuseWith(facts.kind, {
+        text: `Nothing can be written at ${target}: ${facts.detail}. Name another place.`,
+        code: ExitCode.NO_ROOM,
+      });
+  }
+}
+
 /** The file that a person means by a folder or a file: a stick is named by its folder. */
 export function copyAt(path: string, io: CommandIo): string {
   const full = resolve(io.cwd, path);

@@ -152,6 +152,8 @@ describe("backups", () => {
     const file = join(dir.path, "mine.sqlite");
     expect(await done(one, "backup", file)).toStartWith(`${file}: `);
     await refused(one, ["backup", file], 2, "nothing is ever overwritten");
+    await refused(one, ["backup", join(dir.path, "not-plugged-in", "x.sqlite")], 2, "There is no folder for");
+    await refused(one, ["repair", join(dir.path, "not-plugged-in", "x.sqlite")], 2, "There is no folder for");
     expect(await done(one, "verify", file)).toStartWith("Sound: ");
     edit(one, (h) => talk(h, "late"));
 
