@@ -57,7 +57,8 @@ faketime faketime
 mkfs.exfat exfatprogs
 mount.exfat-fuse exfat-fuse
 mkfs.vfat dosfstools
-losetup mount'
+losetup mount
+strace strace'
 
 missing_tools() {
   printf '%s\n' "$TEST_TOOLS" | while read -r command package; do

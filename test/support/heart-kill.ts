@@ -1,7 +1,8 @@
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type OpenHeart } from "../../src/heart/open.ts";
 import type { MessageId, SessionId } from "../../src/lib/brand.ts";
-import { openIn, raw, textOf } from "./heart.ts";
+import { must, openIn, raw, talk, textOf } from "./heart.ts";
 
 const CHILD = join(import.meta.dir, "heart-child.ts");
 
@@ -67,4 +68,49 @@ export function faultsAfter(folder: string, acknowledged: readonly Acknowledged[
   const headless = db.get("select count(*) as n from message m where not exists (select 1 from message_body b where b.n = m.n)");
   if (headless?.["n"] !== 0) faults.push("messages without bodies");
   return faults;
+}
+
+const MERGER = join(import.meta.dir, "heart-merge-child.ts");
+
+/** Two copies of a heart that went on apart, far enough that merging takes some milliseconds. */
+export function divergedPair(folder: string): { readonly own: string; readonly other: string; readonly messages: number } {
+  const [own, other] = [join(folder, "own"), join(folder, "other")];
+  mkdirSync(own, { recursive: true });
+  openIn(own)[Symbol.dispose]();
+  cpSync(own, other, { recursive: true });
+  for (const side of [own, other]) {
+    using heart = openIn(side);
+    for (let i = 0; i < 40; i++) {
+      talk(heart, `${side === own ? "own" : "other"} ${i}`, "z".repeat((i * 531) % 5000));
+      must(heart.state.set(`key ${i % 7}`, side));
+      const task = must(heart.tasks.add({ title: `task ${i}` }));
+      if (i % 3 === 0) must(heart.tasks.remove(task.id));
+    }
+  }
+  return { own, other, messages: 80 };
+}
+
+/** Merges in a child that is killed at a random moment of it. Says whether it was acknowledged before. */
+export async function killMerge(own: string, other: string, random: () => number, span: number): Promise<boolean> {
+  const child = Bun.spawn([process.execPath, MERGER, own, other], { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  for await (const chunk of child.stdout) {
+    said += new TextDecoder().decode(chunk);
+    if (said === "begin\n") setTimeout(() => child.kill("SIGKILL"), random() * span);
+  }
+  await child.exited;
+  return said.includes("acknowledged");
+}
+
+/** Milliseconds from its beginning to its acknowledgement, in a child as fresh as those that are killed. */
+export async function timeMerge(own: string, other: string): Promise<number> {
+  const child = Bun.spawn([process.execPath, MERGER, own, other], { stdio: ["ignore", "pipe", "inherit"] });
+  let [said, began, ended] = ["", 0, 0];
+  for await (const chunk of child.stdout) {
+    said += new TextDecoder().decode(chunk);
+    if (began === 0 && said.startsWith("begin\n")) began = performance.now();
+    if (said.includes("acknowledged")) ended = performance.now();
+  }
+  await child.exited;
+  return ended - began;
 }
