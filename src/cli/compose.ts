@@ -18,6 +18,7 @@ import type { GenerationOptions } from "../session/options.ts";
 import type { SessionPort } from "../session/port.ts";
 import { createSession } from "../session/session.ts";
 import type { CommandIo } from "./command.ts";
+import { careAfterSitting } from "./daily-care.ts";
 import { engineErrorText, heartErrorText, modelErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openMemoryHeart, openStickHeart } from "./heart-access.ts";
@@ -49,6 +50,17 @@ const SCRIPT_PATIENCE = 4000;
  * What cannot be opened is said on stderr and ends in its exit code; `use` is then not called.
  */
 export async function withSession(
+  request: SessionRequest,
+  edge: "tui" | "headless",
+  use: (session: SessionPort, library: ModelLibrary) => Promise<number>,
+): Promise<number> {
+  const code = await sit(request, edge, use);
+  // Whoever ended it from outside is waiting for the process to go.
+  if (request.settings.store && !request.io.signal.aborted) request.io.err(careAfterSitting(heartDeps(), request.layout));
+  return code;
+}
+
+async function sit(
   request: SessionRequest,
   edge: "tui" | "headless",
   use: (session: SessionPort, library: ModelLibrary) => Promise<number>,

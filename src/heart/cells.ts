@@ -53,8 +53,8 @@ export function cellsUnder(
   ns: Namespace,
   prefix = "",
 ): { readonly cells: readonly Cell[]; readonly damaged: number } {
-  // Keys are compared as UTF-8, where nothing follows the highest character.
-  const found = db.all(RANGE, ns, prefix, `${prefix}\u{10ffff}`).map((row) => cellOf(row, mac));
+  // Keys are compared as UTF-8, where nothing follows the highest character but more of it.
+  const found = db.all(RANGE, ns, prefix, `${prefix}${"\u{10ffff}".repeat(64)}`).map((row) => cellOf(row, mac));
   const cells = found.filter((cell) => cell !== "damaged");
   return { cells, damaged: found.length - cells.length };
 }

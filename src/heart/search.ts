@@ -88,12 +88,6 @@ export function unindex(db: SqlDatabase, rows: readonly number[]): void {
   }
 }
 
-/** Empties the index: for a file whose rows were numbered anew. */
-export function dropIndex(db: SqlDatabase): void {
-  db.exec("insert into search (search) values ('delete-all')");
-  db.run("delete from meta where k = ?", MARK);
-}
-
 /** A local note; that it is not sealed costs at most a message that is not found. */
 const MARK = "indexed";
 const indexedUpTo = (db: SqlDatabase): number => Number(db.get("select v from meta where k = ?", MARK)?.["v"] ?? 0);

@@ -47,6 +47,11 @@ describe("two copies that went on apart", () => {
     expect(must(merge(pair.b, pair.a))).toMatchObject({ messages: 2 });
     expect(must(merge(pair.a, pair.b)).same).toBe(true);
     expect(must(merge(pair.b, pair.a)).same).toBe(true);
+    // That it is so is noted once, and then nothing is written any more.
+    const bytes = readFileSync(placeIn(pair.a).file);
+    expect(must(merge(pair.a, pair.b)).same).toBe(true);
+    expect(readFileSync(placeIn(pair.a).file).equals(bytes)).toBe(true);
+    expect(must(heartCopies(heartDeps(), placeIn(pair.a), BUILD).status()).conflicts).toBe(0);
     using a = openIn(pair.a);
     using b = openIn(pair.b);
     expect(a.messages(pair.session).map((m) => m.id)).toEqual(b.messages(pair.session).map((m) => m.id));

@@ -6,7 +6,7 @@ import type { RowMac } from "../mac.ts";
 import type { HeartError } from "../port.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
-import { readSummary, sameStreams, StreamBook } from "../streams.ts";
+import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
 import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT } from "../tables.ts";
 import { readMeta, writeMeta } from "../writer.ts";
 import {
@@ -26,11 +26,11 @@ import {
 import { type Delta, fenceAt, setExtrasAside, stageDelta, staged, type Stage } from "./delta.ts";
 import { adoptFloors, isBelowFloor, removeAbsentDots } from "./full.ts";
 import { readOnlyUri, refused, vetSource, type Source } from "./source.ts";
-import { noteWitness } from "./witness.ts";
+import { noteEqual, noteWitness } from "./witness.ts";
 
 /** What came of a merge. Counts are of rows that this heart had not or that replaced its own. */
 export interface MergeReport {
-  /** Both had the same already: nothing was read or written beyond that. */
+  /** Both had the same already: nothing was read or written beyond noting, once, that it is so. */
   readonly same: boolean;
   /** `full`: the source had pruned what this heart never saw, and all tasks were compared. */
   readonly mode: "delta" | "full";
@@ -106,7 +106,10 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   const own = readSummary(db, mac, "main");
   if (own === null) throw refused(file, "the summary of its version vector was altered");
   const source = vetSource(db, mac, sourceFile);
-  if (sameStreams(own, source.summary)) return { ...NOTHING, same: true, replica: source.device.toHex() };
+  if (sameStreams(own, source.summary)) {
+    noteEqual(db, source.device, digestOf(own));
+    return { ...NOTHING, same: true, replica: source.device.toHex() };
+  }
 
   const stage: Stage = { db, mac, crypto, source, fence: fenceAt(now) };
   // Streams that both call settled are equal when their digests are: they need no comparing one by one.
