@@ -20,6 +20,12 @@ const SPARE = 1 << 20;
 
 export const draftOf = (file: string): string => `${file}${DRAFT}`;
 
+/** The name that a draft, or the journal of one, would have got; null for any other file. */
+export const targetOf = (name: string): string | null => {
+  const draft = name.replace(/-journal$/, "");
+  return draft.endsWith(DRAFT) ? draft.slice(0, -DRAFT.length) : null;
+};
+
 /** What a draft needs: SQLite's estimate of the compacted file is at most the file itself. */
 export function checkRoom(deps: HeartDeps, target: string, bytes: number): Result<void, HeartError> {
   const free = deps.files.freeBytes(dirname(target));
