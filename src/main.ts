@@ -15,10 +15,21 @@ try {
 async function main(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
   if (first === "--version" && rest.length === 0) {
-    console.log(`noctem ${version}`);
-    return 0;
+    return await sayVersion();
   }
   if (first === "__engine") return (await import("./engine/child.ts")).engineMain(rest);
   if (first === "__bindtest") return (await import("./platform/bindtest.ts")).bindTestMain(rest);
   return (await import("./cli/run.ts")).run([...argv]);
+}
+
+/** Not by `console.log`, which says nothing of a full disk; a reader that has gone is no fault. */
+async function sayVersion(): Promise<number> {
+  try {
+    await Bun.write(Bun.stdout, `noctem ${version}\n`);
+    return 0;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EPIPE") return 0;
+    console.error("noctem: the version could not be written: the disk is full.");
+    return 7;
+  }
 }

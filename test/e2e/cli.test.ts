@@ -117,6 +117,7 @@ describe("standard output", () => {
     const { code, stderr } = await shell("noctem --help > /dev/full");
     expect(code).toBe(7);
     expect(stderr).toContain("Standard output cannot be written");
+    expect((await shell("noctem --version > /dev/full")).code).toBe(7);
   });
 
   test("nothing is cut off on the way out", async () => {
