@@ -45,6 +45,10 @@ export interface HeartFiles {
   freeBytes(path: string): number | null;
   /** Files of a folder, by name; empty when it cannot be read. */
   list(folder: string): readonly { readonly name: string; readonly size: number }[];
+  /** Up to `length` bytes from `offset` on; fewer at the end of the file. */
+  readAt(path: string, offset: number, length: number): Result<Uint8Array, FileError>;
+  /** A copy, byte by byte and synced, for the owner's eyes only. Never replaces a file; what it could not finish is removed. */
+  copy(from: string, to: string): Result<void, FileError>;
   /** Puts a written file, and its name in its folder, on the medium. */
   sync(path: string): Result<void, FileError>;
   /** Gives a synced file its final name, replacing what has it, and syncs the folder. */

@@ -93,6 +93,26 @@ export const heartFiles: HeartFiles = {
     }
   },
 
+  readAt(path, offset, length) {
+    try {
+      const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      try {
+        return ok(readUpTo(fd, length, offset));
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      return err(fileError(error));
+    }
+  },
+
+  copy(from, to) {
+    return attempt(() => {
+      copyWhole(from, to);
+      syncFolder(dirname(to));
+    });
+  },
+
   sync(path) {
     return attempt(() => {
       const fd = openSync(path, constants.O_RDWR);
@@ -213,6 +233,31 @@ function syncFolder(folder: string): void {
   }
 }
 
+function copyWhole(from: string, to: string): void {
+  const source = openSync(from, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const target = openSync(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      for (let offset = 0; ;) {
+        const part = readUpTo(source, CHUNK, offset);
+        if (part.length === 0) break;
+        for (let at = 0; at < part.length;) at += writeSync(target, part, at);
+        offset += part.length;
+      }
+      fsyncSync(target);
+    } catch (error) {
+      removeQuietly(to);
+      throw error;
+    } finally {
+      closeSync(target);
+    }
+  } finally {
+    closeSync(source);
+  }
+}
+
+const CHUNK = 1 << 20;
+
 function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
@@ -221,11 +266,12 @@ function removeQuietly(path: string): void {
   }
 }
 
-function readUpTo(fd: number, limit: number): Uint8Array {
+/** From where the descriptor stands, or from `offset` on. */
+function readUpTo(fd: number, limit: number, offset: number | null = null): Uint8Array {
   const buffer = new Uint8Array(limit);
   let at = 0;
   while (at < limit) {
-    const read = readSync(fd, buffer, at, limit - at, null);
+    const read = readSync(fd, buffer, at, limit - at, offset === null ? null : offset + at);
     if (read === 0) break;
     at += read;
   }

@@ -1,0 +1,66 @@
+import type { MessageId, SessionId } from "../../src/lib/brand.ts";
+import type { Label } from "../../src/lib/label.ts";
+import type { SqlDriver } from "../../src/heart/sql.ts";
+import { MERGED } from "../../src/heart/tables.ts";
+import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
+import { must, openIn, placeIn, say, talk } from "./heart.ts";
+import { tempDir } from "./noctem.ts";
+
+export const LABEL: Label = { c: 2, k: ["heart"], i: 2, p: ["console"] };
+
+/** For what a test only needs to be there: two hundred writes, each waiting for the disk, take seconds. */
+export const hasty: SqlDriver = {
+  open(path, options) {
+    const db = sqliteDriver.open(path, options);
+    return {
+      exec: (sql) => db.exec(sql.replace("synchronous = extra", "synchronous = off")),
+      run: (sql, ...params) => db.run(sql, ...params),
+      all: (sql, ...params) => db.all(sql, ...params),
+      get: (sql, ...params) => db.get(sql, ...params),
+      values: (sql, ...params) => db.values(sql, ...params),
+      each: (sql, visit, ...params) => db.each(sql, visit, ...params),
+      [Symbol.dispose]: () => db[Symbol.dispose](),
+    };
+  },
+};
+
+/** A heart with something of everything, in several writing sessions. `size` messages a session make its tables grow trees. */
+export function furnished(rounds = 3, size = 3) {
+  const dir = tempDir("noctem-care-");
+  let first: MessageId | null = null;
+  const sessions: SessionId[] = [];
+  for (let round = 0; round < rounds; round++) {
+    using heart = openIn(dir.path, { sql: hasty });
+    const words = Array.from({ length: size }, (_, i) => `Wolpertinger ${round}.${i} ${"x".repeat((i * 977) % 3000)}`);
+    const { session, messages } = talk(heart, ...words, "y".repeat(9000));
+    sessions.push(session);
+    first ??= messages[0]?.id ?? null;
+    must(heart.redact(say(heart, session, messages[0]?.id ?? null, `gone ${round}`).id));
+    must(heart.memory.remember(`key ${round % 2}`, `value ${round}`, LABEL));
+    const task = must(heart.tasks.add({ title: `task ${round}`, priority: round % 10 }));
+    if (round === 1) must(heart.tasks.remove(task.id));
+    must(heart.incidents.count("kind", 2, "detail"));
+    must(heart.entries.append({ kind: "skill", body: `ran ${round}`, label: LABEL }));
+    must(heart.state.set("s", String(round)));
+  }
+  return { ...dir, place: placeIn(dir.path), first: first as MessageId, sessions };
+}
+
+/** The rows of a heart as a merge sees them, and its texts, by table. */
+export function rowsOf(file: string): Map<string, Set<string>> {
+  using db = sqliteDriver.open(file, { create: false, readOnly: true });
+  const tables = [
+    ...MERGED.map(({ name, columns }) => [name, [...columns, "mac"].join(", ")] as const),
+    ...["message_body", "entry_body"].map((name) => [name, "n, salt, body"] as const),
+  ];
+  return new Map(
+    tables.map(([name, columns]) => [
+      name,
+      new Set(
+        db
+          .all(`select ${columns} from ${name}`)
+          .map((row) => JSON.stringify(Object.values(row).map((value) => (value instanceof Uint8Array ? value.toHex() : value)))),
+      ),
+    ]),
+  );
+}
