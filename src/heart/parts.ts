@@ -1,8 +1,8 @@
 import { heartEntries, type HeartEntries } from "./entries.ts";
+import { searchHeart, type Found } from "./find.ts";
 import { heartIncidents, type HeartIncidents } from "./incidents.ts";
 import { heartMemory, type HeartMemory } from "./memory.ts";
 import type { HeartReader } from "./reader.ts";
-import { searchHeart, type Found } from "./search.ts";
 import { heartState, type HeartState } from "./state.ts";
 import { heartTasks, type HeartTasks } from "./tasks.ts";
 import { typedStore, type TypedStore } from "./typed-store.ts";

@@ -122,7 +122,7 @@ export class HeartStore implements Heart {
     return this.#writing.transact((stamps) => {
       const row = this.#db.get("select n, id, session, hlc from message where id = ?", id);
       if (row === null) return err({ kind: "not-found", what: message });
-      this.#forget(stamps, row);
+      this.#forget(stamps, [row]);
       return ok(undefined);
     });
   }
@@ -133,9 +133,7 @@ export class HeartStore implements Heart {
     return this.#writing.transact((stamps) => {
       const rows = this.#db.all("select n, id, session, hlc from message where session = ? order by hlc, id", key);
       if (rows.length === 0) return err({ kind: "not-found", what: session });
-      let forgotten = 0;
-      for (const row of rows) if (this.#forget(stamps, row)) forgotten++;
-      return ok({ forgotten });
+      return ok({ forgotten: this.#forget(stamps, rows) });
     });
   }
 
@@ -244,15 +242,20 @@ export class HeartStore implements Heart {
     return Math.max(Number(said), Number(chosen)) as Hlc | 0;
   }
 
-  /** True when there was still something to forget. */
-  #forget(stamps: Stamps, { n, id, session, hlc }: SqlRow): boolean {
-    if (this.#db.get("select 1 from redaction where target = ? limit 1", id ?? null) !== null) return false;
-    const columns: SqlValue[] = [id ?? null, stamps.stamp(Number(hlc) as Hlc), stamps.actor, stamps.seq()];
-    this.#db.run(INSERT_REDACTION, ...columns, this.#mac.seal("redaction", columns));
-    unindex(this.#db, [Number(n)]);
-    this.#db.run("delete from message_body where n = ?", n ?? null);
-    this.#db.run("update session_overview set live = max(live - 1, 0) where session = ?", session ?? null);
-    return true;
+  /** Returns how many there still were to forget. */
+  #forget(stamps: Stamps, rows: readonly SqlRow[]): number {
+    const known = rows.filter(({ id }) => this.#db.get("select 1 from redaction where target = ? limit 1", id ?? null) === null);
+    unindex(
+      this.#db,
+      known.map(({ n }) => Number(n)),
+    );
+    for (const { n, id, session, hlc } of known) {
+      const columns: SqlValue[] = [id ?? null, stamps.stamp(Number(hlc) as Hlc), stamps.actor, stamps.seq()];
+      this.#db.run(INSERT_REDACTION, ...columns, this.#mac.seal("redaction", columns));
+      this.#db.run("delete from message_body where n = ?", n ?? null);
+      this.#db.run("update session_overview set live = max(live - 1, 0) where session = ?", session ?? null);
+    }
+    return known.length;
   }
 
   #putCell(columns: readonly SqlValue[]): void {
