@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { backupHeart, restoreHeart } from "../../src/heart/care/backup.ts";
+import { backupHeart } from "../../src/heart/care/backup.ts";
+import { restoreHeart } from "../../src/heart/care/restore.ts";
 import { forkHeart } from "../../src/heart/care/fork.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
@@ -72,8 +73,9 @@ export function liveThroughAYear(folder: string, sessions: number, random: () =>
   function use(heart: OpenHeart, mine: Set<string>, forgotten: Set<string>): void {
     const what = random();
     if (what < 0.5) {
-      const conversation = heart.newestSession() ?? must(heart.createSession());
-      const talk = random() < 0.3 ? must(heart.createSession()) : conversation;
+      // One from the future stays the newest for the rest of the year; nobody goes on with a conversation for that long.
+      const recent = heart.sessions(5).filter((overview) => overview.messages < 20);
+      const talk = random() < 0.3 ? must(heart.createSession()) : (pick(recent)?.id ?? must(heart.createSession()));
       const parent = heart.path(talk).at(-1)?.message.id ?? null;
       mine.add(say(heart, talk, parent, `said on day ${Math.floor((now - START) / DAY)}`).id);
     } else if (what < 0.6)
