@@ -2,6 +2,7 @@ import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message } from "../lib/message.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { heartErrorOf } from "./failure.ts";
+import type { Found } from "./find.ts";
 import type { Random } from "../lib/ports.ts";
 import type { RowMac } from "./mac.ts";
 import type { Heart, HeartError, HeartMode, NewMessage, PathEntry, SessionOverview } from "./port.ts";
@@ -31,7 +32,10 @@ export interface OverlayOptions {
  */
 export class HeartOverlay implements Heart {
   readonly mode: HeartMode;
-  /** Tasks, memory and the rest as they lie on the medium; writing to them is refused, because a stick would seem to have kept them. */
+  /**
+   * Tasks, memory and the rest as they lie on the medium; writing to them is refused, because a stick would seem to have kept them.
+   * Only search also looks at what was said since, in memory.
+   */
   readonly parts: HeartParts;
   readonly #base: HeartReader;
   readonly #trusted: RowMac | null;
@@ -43,7 +47,8 @@ export class HeartOverlay implements Heart {
 
   constructor({ base, trusted, memory, mode, file, crypto, random }: OverlayOptions) {
     this.mode = mode;
-    this.parts = heartParts({ db: base.db, mac: trusted, crypto, random, file, writing: null }, base);
+    const below = heartParts({ db: base.db, mac: trusted, crypto, random, file, writing: null }, base);
+    this.parts = { ...below, search: (query, limit) => this.#search(below, query, limit) };
     this.#base = base;
     this.#trusted = trusted;
     this.#memory = memory;
@@ -120,6 +125,14 @@ export class HeartOverlay implements Heart {
     this.#closed = true;
     this.#memory[Symbol.dispose]();
     this.#base.db[Symbol.dispose]();
+  }
+
+  #search(below: HeartParts, query: string, limit: number): Found {
+    const above = this.#memory.parts.search(query, limit);
+    // A conversation that was copied is found in memory, where it goes on.
+    const found = below.search(query, limit);
+    const hits = found.hits.filter(({ session }) => session === null || !this.#adopted.has(session));
+    return { hits: [...above.hits, ...hits].slice(0, limit), complete: above.complete && found.complete };
   }
 
   #side(session: SessionId): HeartReader {
