@@ -1,7 +1,8 @@
 import { join, resolve } from "node:path";
 import { forTerminal } from "../headless/terminal-text.ts";
-import { backupHeart, type Restored, restoreHeart } from "../heart/care/backup.ts";
+import { backupHeart } from "../heart/care/backup.ts";
 import { forkHeart } from "../heart/care/fork.ts";
+import { type Restored, restoreHeart } from "../heart/care/restore.ts";
 import { backupName } from "../heart/care/rotate.ts";
 import type { HeartError } from "../heart/port.ts";
 import type { Explained } from "../headless/result-object.ts";

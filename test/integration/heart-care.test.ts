@@ -1,41 +1,21 @@
 import { describe, expect, test } from "bun:test";
-import { copyFileSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { backupHeart, restoreHeart, scrubBackups } from "../../src/heart/care/backup.ts";
+import { backupHeart, scrubBackups } from "../../src/heart/care/backup.ts";
 import { forkHeart } from "../../src/heart/care/fork.ts";
 import { repairHeart } from "../../src/heart/care/repair.ts";
+import { restoreHeart } from "../../src/heart/care/restore.ts";
 import { autoBackup, listBackups } from "../../src/heart/care/rotate.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
-import { MERGED } from "../../src/heart/tables.ts";
-import type { MessageId, Millis } from "../../src/lib/brand.ts";
-import type { Label } from "../../src/lib/label.ts";
+import type { Millis } from "../../src/lib/brand.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
-import { BUILD, must, openIn, placeIn, raw, say, talk } from "../support/heart.ts";
+import { BUILD, must, openIn, placeIn, raw, talk } from "../support/heart.ts";
+import { furnished } from "../support/heart-furnished.ts";
 import { tempDir } from "../support/noctem.ts";
 
 const deps = heartDeps();
-const label: Label = { c: 2, k: ["heart"], i: 2, p: ["console"] };
-
-/** A heart with something of everything, in several writing sessions. */
-function furnished(rounds = 3) {
-  const dir = tempDir("noctem-care-");
-  let first: MessageId | null = null;
-  for (let round = 0; round < rounds; round++) {
-    using heart = openIn(dir.path);
-    const { session, messages } = talk(heart, `Wolpertinger ${round}`, `answer ${round}`, "x".repeat(3000));
-    first ??= messages[0]?.id ?? null;
-    must(heart.redact(say(heart, session, messages[0]?.id ?? null, `gone ${round}`).id));
-    must(heart.memory.remember(`key ${round % 2}`, `value ${round}`, label));
-    const task = must(heart.tasks.add({ title: `task ${round}` }));
-    if (round === 1) must(heart.tasks.remove(task.id));
-    must(heart.incidents.count("kind", 2, "detail"));
-    must(heart.entries.append({ kind: "skill", body: `ran ${round}`, label }));
-    must(heart.state.set("s", String(round)));
-  }
-  return { ...dir, place: placeIn(dir.path), first: first as MessageId };
-}
 
 const verify = (folder: string) => must(verifyHeart(deps, placeIn(folder)));
 const kindsIn = (folder: string): string[] => [...new Set(verify(folder).faults.map((fault) => fault.kind))].sort();
@@ -137,13 +117,13 @@ describe("backups", () => {
     using heart = furnished();
     const file = join(heart.path, "backups", "old.sqlite");
     must(backupHeart(deps, heart.place, file));
-    expect(readFileSync(file).toString("latin1")).toContain("Wolpertinger 0");
+    expect(readFileSync(file).toString("latin1")).toContain("Wolpertinger 0.0 ");
     {
       using open = openIn(heart.path);
       must(open.redact(heart.first));
     }
     expect(must(scrubBackups(deps, heart.place, join(heart.path, "backups")))).toEqual({ rewritten: [file], left: [] });
-    expect(readFileSync(file).toString("latin1")).not.toContain("Wolpertinger 0");
+    expect(readFileSync(file).toString("latin1")).not.toContain("Wolpertinger 0.0 ");
     expect(must(verifyHeart(deps, { file, keysDir: heart.place.keysDir }))).toMatchObject({ count: 0, gaps: 1 });
     expect(must(scrubBackups(deps, heart.place, join(heart.path, "backups"))).rewritten).toEqual([]);
     const merged = must(heartCopies(deps, heart.place, BUILD).merge(file, { dryRun: false }));
@@ -162,7 +142,7 @@ describe("backups", () => {
     }
     const aside = join(heart.path, "backups", "before.sqlite");
     expect(must(restoreHeart(deps, heart.place, file, aside))).toEqual({ before: aside, beforeWasDamaged: false, forgotten: 1 });
-    expect(readFileSync(heart.place.file).toString("latin1")).not.toContain("Wolpertinger 0");
+    expect(readFileSync(heart.place.file).toString("latin1")).not.toContain("Wolpertinger 0.0 ");
     expect(verify(heart.path).count).toBe(0);
     {
       using open = openIn(heart.path);
@@ -237,73 +217,5 @@ describe("a new replica", () => {
     const full = heartDeps({ files: { ...deps.files, freeBytes: () => 1000 } });
     expect(forkHeart(full, heart.place, placeIn(stick.path))).toMatchObject({ ok: false, error: { kind: "full" } });
     expect(existsSync(join(stick.path, "keys", "heart.json"))).toBe(false);
-  });
-});
-
-describe("repair", () => {
-  /** The rows of a heart as the merge sees them, by table. */
-  const rowsOf = (file: string): Map<string, Set<string>> => {
-    using db = sqliteDriver.open(file, { create: false, readOnly: true });
-    return new Map(
-      MERGED.map((table) => [
-        table.name,
-        new Set(
-          db
-            .all(`select ${[...table.columns, "mac"].join(", ")} from ${table.name}`)
-            .map((row) => JSON.stringify(Object.values(row).map((value) => (value instanceof Uint8Array ? value.toHex() : value)))),
-        ),
-      ]),
-    );
-  };
-
-  test("of a sound heart is that heart", () => {
-    using heart = furnished();
-    const target = join(heart.path, "new.sqlite");
-    expect(must(repairHeart(deps, heart.place, target))).toMatchObject({ lost: {}, missing: 0, gaps: 0 });
-    expect(rowsOf(target)).toEqual(rowsOf(heart.place.file));
-    expect(repairHeart(deps, heart.place, target)).toMatchObject({ ok: false, error: { kind: "exists" } });
-  });
-
-  test("saves only what was written, whatever page is broken; a whole copy then fills every gap", () => {
-    using heart = furnished(6);
-    using whole = tempDir("noctem-care-");
-    cpSync(heart.path, whole.path, { recursive: true });
-    const genuine = rowsOf(heart.place.file);
-    const bytes = readFileSync(heart.place.file);
-    const pages = bytes.length / 4096;
-    let repaired = 0;
-    let refused = 0;
-    let seed = 7;
-    const random = (n: number): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) % n;
-    for (let round = 0; round < 60; round++) {
-      const damaged = Buffer.from(bytes);
-      const page = round < 40 ? 1 + (round % (pages - 1)) : random(pages);
-      if (round % 3 === 0) damaged.fill(round % 2 === 0 ? 0 : 0xff, page * 4096, page * 4096 + 4096);
-      else if (round % 3 === 1) damaged.fill(0x41, page * 4096 + random(4000), page * 4096 + 4096);
-      else for (let i = 0; i < 5; i++) damaged[page * 4096 + random(4096)] = random(256);
-      using copy = tempDir("noctem-care-");
-      cpSync(heart.path, copy.path, { recursive: true });
-      writeFileSync(placeIn(copy.path).file, damaged);
-      const target = join(copy.path, "new.sqlite");
-      const result = repairHeart(deps, placeIn(copy.path), target);
-      if (!result.ok) {
-        refused++;
-        expect([result.error.kind, existsSync(target)]).toEqual(["damaged", false]);
-        continue;
-      }
-      repaired++;
-      for (const [table, rows] of rowsOf(target))
-        for (const row of rows) expect([table, genuine.get(table)?.has(row)]).toEqual([table, true]);
-      expect(must(verifyHeart(deps, { file: target, keysDir: heart.place.keysDir })).count).toBe(0);
-      rmSync(placeIn(copy.path).file);
-      copyFileSync(target, placeIn(copy.path).file);
-      must(heartCopies(deps, placeIn(copy.path), BUILD).merge(placeIn(whole.path).file, { dryRun: false }));
-      const filled = rowsOf(placeIn(copy.path).file);
-      for (const [table, rows] of genuine)
-        expect([round, table, [...rows].filter((row) => filled.get(table)?.has(row) !== true)]).toEqual([round, table, []]);
-      expect(must(verifyHeart(deps, placeIn(copy.path)))).toMatchObject({ count: 0, gaps: 0 });
-    }
-    expect(repaired).toBeGreaterThan(40);
-    expect(refused).toBeLessThan(20);
   });
 });

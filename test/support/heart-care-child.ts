@@ -3,9 +3,10 @@
  * of it: "ok", or the kind of the error.
  */
 import { join } from "node:path";
-import { backupHeart, restoreHeart, scrubBackups } from "../../src/heart/care/backup.ts";
+import { backupHeart, scrubBackups } from "../../src/heart/care/backup.ts";
 import { forkHeart } from "../../src/heart/care/fork.ts";
 import { repairHeart } from "../../src/heart/care/repair.ts";
+import { restoreHeart } from "../../src/heart/care/restore.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { placeIn } from "./heart.ts";
 

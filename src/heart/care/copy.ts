@@ -3,7 +3,7 @@ import { err, ok, unreachable, type Result } from "../../lib/result.ts";
 import { heartErrorOf, rollback } from "../failure.ts";
 import { rowMac, type RowMac } from "../mac.ts";
 import type { HeartError } from "../port.ts";
-import type { FileError, HeartDeps } from "../ports.ts";
+import type { FileError, FileFacts, HeartDeps } from "../ports.ts";
 import { PRAGMAS, READ_ONLY_PRAGMAS } from "../schema.ts";
 import type { SqlDatabase } from "../sql.ts";
 import { verifyHeart } from "./verify.ts";
@@ -36,8 +36,12 @@ export function checkRoom(deps: HeartDeps, target: string, bytes: number): Resul
  * A compact, consistent copy of the heart's file as a draft of `target`, while others may be writing to it. Without what was
  * deleted: only what stands is copied.
  */
-export function draftCopy(deps: HeartDeps, from: string, target: string): Result<string, HeartError> {
-  const facts = deps.files.inspect(from);
+export function draftCopy(
+  deps: HeartDeps,
+  from: string,
+  target: string,
+  facts: FileFacts = deps.files.inspect(from),
+): Result<string, HeartError> {
   if (facts.kind !== "file") return err({ kind: "unreadable", path: from, detail: "there is no such file" });
   const room = checkRoom(deps, target, facts.size);
   if (!room.ok) return room;
@@ -78,22 +82,41 @@ export function changeDraft(
   }
 }
 
-/** Syncs a draft, verifies it against the keys, and gives it its name. A draft that is not sound is removed. */
-export function finishDraft(deps: HeartDeps, target: string, keysDir: string): Result<void, HeartError> {
+/** Syncs a draft, verifies it against the keys, and gives it its name. A draft that comes to nothing is removed. */
+export function finishDraft(
+  deps: HeartDeps,
+  target: string,
+  keysDir: string,
+  { mayReplace = false }: { readonly mayReplace?: boolean } = {},
+): Result<void, HeartError> {
+  const sound = checkDraft(deps, target, keysDir);
+  if (!sound.ok) return sound;
+  const named = nameDraft(deps, target, mayReplace);
+  if (!named.ok) clearDraft(deps, target);
+  return named;
+}
+
+export function checkDraft(deps: HeartDeps, target: string, keysDir: string): Result<void, HeartError> {
   const draft = draftOf(target);
   const synced = deps.files.sync(draft);
-  if (!synced.ok) return err(fileHeartError(draft, synced.error));
-  const verified = verifyHeart(deps, { file: draft, keysDir });
-  if (!verified.ok || verified.value.count > 0) {
-    clearDraft(deps, target);
-    if (!verified.ok) return err({ ...verified.error, ...("path" in verified.error ? { path: target } : {}) });
-    const detail = verified.value.faults[0]?.detail ?? "";
-    return err({ kind: "damaged", path: target, detail: `the copy is not sound: ${detail}` });
-  }
-  const named = deps.files.rename(draft, target);
+  const verified = synced.ok ? verifyHeart(deps, { file: draft, keysDir }) : err(fileHeartError(target, synced.error));
+  if (verified.ok && verified.value.count === 0) return ok(undefined);
+  clearDraft(deps, target);
+  if (!verified.ok) return err({ ...verified.error, ...("path" in verified.error ? { path: target } : {}) });
+  const detail = verified.value.faults[0]?.detail ?? "";
+  return err({ kind: "damaged", path: target, detail: `the copy is not sound: ${detail}` });
+}
+
+/** Leaves the draft where it cannot get its name: the caller knows whether to try again. */
+export function nameDraft(deps: HeartDeps, target: string, mayReplace: boolean): Result<void, HeartError> {
+  if (!mayReplace && deps.files.exists(target)) return err({ kind: "exists", path: target });
+  // What another file of this name left would be rolled back into this one.
+  const journal = deps.files.remove(`${target}-journal`);
+  if (!journal.ok) return err(fileHeartError(target, journal.error));
+  const named = deps.files.rename(draftOf(target), target);
   if (!named.ok) return err(fileHeartError(target, named.error));
   // SQLite empties its journal and leaves the file. One that cannot be removed is only untidy.
-  deps.files.remove(`${draft}-journal`);
+  deps.files.remove(`${draftOf(target)}-journal`);
   return ok(undefined);
 }
 

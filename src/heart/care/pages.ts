@@ -1,3 +1,4 @@
+import type { HeartFiles } from "../ports.ts";
 import type { SqlValue } from "../sql.ts";
 
 /**
@@ -17,6 +18,32 @@ export type ReadPage = (number: number) => Uint8Array | null;
 
 /** Hearts never had another (see PRAGMAS). */
 export const PAGE_BYTES = 4096;
+
+const PAGES_AT_ONCE = 256;
+
+export function readPageOf(files: HeartFiles, file: string, size: number): ReadPage {
+  const pages = Math.floor(size / PAGE_BYTES);
+  return (number) => {
+    if (number < 1 || number > pages) return null;
+    const read = files.readAt(file, (number - 1) * PAGE_BYTES, PAGE_BYTES);
+    return read.ok && read.value.length === PAGE_BYTES ? read.value : null;
+  };
+}
+
+/** Every page that can be read, with its number. */
+export function* filePages(files: HeartFiles, file: string, size: number): Generator<readonly [number, Uint8Array]> {
+  const pages = Math.floor(size / PAGE_BYTES);
+  const readPage = readPageOf(files, file, size);
+  for (let first = 1; first <= pages; first += PAGES_AT_ONCE) {
+    const count = Math.min(PAGES_AT_ONCE, pages - first + 1);
+    const chunk = files.readAt(file, (first - 1) * PAGE_BYTES, count * PAGE_BYTES);
+    for (let i = 0; i < count; i++) {
+      // One bad block makes the whole of a large read fail.
+      const page = chunk.ok ? chunk.value.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES) : readPage(first + i);
+      if (page?.length === PAGE_BYTES) yield [first + i, page];
+    }
+  }
+}
 
 const INTERIOR_INDEX = 0x02;
 const LEAF_INDEX = 0x0a;

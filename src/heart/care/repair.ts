@@ -8,7 +8,7 @@ import { judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { checkRoom, clearDraft, draftOf, fileHeartError, finishDraft } from "./copy.ts";
 import { keyOf } from "./keys.ts";
-import { PAGE_BYTES, pageRows, type PageRow } from "./pages.ts";
+import { filePages, pageRows, readPageOf, type PageRow } from "./pages.ts";
 import { Salvage, type StoredTable } from "./salvage.ts";
 
 /** What a repair could save. */
@@ -27,7 +27,6 @@ export interface RepairReport {
 const ANY_VERSION = 1000;
 /** No row takes less on a page, with its pointer: a walk that yields more rows than that goes in circles. */
 const ROW_BYTES = 4;
-const PAGES_AT_ONCE = 256;
 
 /**
  * Saves every row whose seal holds into a new file, `target`, which is verified before it is put there. The damaged one is only read.
@@ -195,24 +194,13 @@ function walk(source: SqlDatabase, sql: string, most: number, visit: (row: SqlRo
 
 function readPages(files: HeartFiles, file: string, salvage: Salvage): void {
   const facts = files.inspect(file);
-  const pages = facts.kind === "file" ? Math.floor(facts.size / PAGE_BYTES) : 0;
-  const readPage = (number: number): Uint8Array | null => {
-    if (number < 1 || number > pages) return null;
-    const read = files.readAt(file, (number - 1) * PAGE_BYTES, PAGE_BYTES);
-    return read.ok && read.value.length === PAGE_BYTES ? read.value : null;
-  };
+  const size = facts.kind === "file" ? facts.size : 0;
+  const readPage = readPageOf(files, file, size);
   const tables = salvage.tables();
   for (const isText of [false, true]) {
     const wanted = tables.filter((table) => table.isText === isText);
-    for (let first = 1; first <= pages; first += PAGES_AT_ONCE) {
-      const count = Math.min(PAGES_AT_ONCE, pages - first + 1);
-      const chunk = files.readAt(file, (first - 1) * PAGE_BYTES, count * PAGE_BYTES);
-      for (let i = 0; i < count; i++) {
-        // One bad block makes the whole of a large read fail.
-        const page = chunk.ok ? chunk.value.subarray(i * PAGE_BYTES, (i + 1) * PAGE_BYTES) : readPage(first + i);
-        if (page === null) continue;
-        for (const row of pageRows(page, first + i, readPage)) takeFrom(row, wanted, salvage);
-      }
+    for (const [number, page] of filePages(files, file, size)) {
+      for (const row of pageRows(page, number, readPage)) takeFrom(row, wanted, salvage);
     }
   }
 }

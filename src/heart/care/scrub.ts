@@ -3,10 +3,31 @@ import { unindex } from "../search.ts";
 import type { SqlDatabase, SqlRow } from "../sql.ts";
 import { StreamBook } from "../streams.ts";
 import { REDACTION } from "../tables.ts";
+import type { HeartFiles } from "../ports.ts";
+import { filePages, pageRows, readPageOf } from "./pages.ts";
 
 /** Redactions of a heart, as they are sealed. */
 export const redactionsOf = (db: SqlDatabase): readonly SqlRow[] =>
   db.all(`select ${[...REDACTION.columns, "mac"].join(", ")} from redaction`);
+
+/**
+ * The same of a file that SQLite cannot read any more: what was forgotten there stays forgotten in what takes its place. Their seals are
+ * for `applyRedactions` to check.
+ */
+export function redactionsOnPages(files: HeartFiles, file: string, size: number): readonly SqlRow[] {
+  const found: SqlRow[] = [];
+  const readPage = readPageOf(files, file, size);
+  for (const [number, page] of filePages(files, file, size)) {
+    for (const { rowid, values } of pageRows(page, number, readPage)) {
+      if (rowid !== null || values.length !== REDACTION.columns.length + 1) continue;
+      // By its key first: (target, actor, seq).
+      const [target, actor, seq, hlc, mac] = values;
+      const isOne = target instanceof Uint8Array && mac instanceof Uint8Array && [actor, seq, hlc].every((n) => typeof n === "number");
+      if (isOne) found.push({ target, hlc: hlc ?? null, actor: actor ?? null, seq: seq ?? null, mac });
+    }
+  }
+  return found;
+}
 
 /**
  * Takes out of an older copy what was forgotten since: text, search entry, and the redaction itself goes in, so that the copy stays one

@@ -75,6 +75,8 @@ export function verifyHeart(
   }
   const header = judgeHeader(facts.head);
   if (header.kind === "newer") return err({ kind: "newer", path: file, found: header.version, known: SCHEMA_VERSION });
+  // Its tables are not those that are looked at here, and nothing is wrong with that.
+  if (header.kind === "heart" && header.version < SCHEMA_VERSION) return err({ kind: "outdated", path: file });
   const bytes = deps.files.read(join(place.keysDir, KEY_FILE), KEY_FILE_LIMIT);
   if (!bytes.ok) return err({ kind: "keys-broken", path: join(place.keysDir, KEY_FILE), detail: bytes.error.detail });
   if (bytes.value === null) return err({ kind: "keys-missing", path: file });
