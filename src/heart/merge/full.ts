@@ -19,10 +19,11 @@ export function isBelowFloor(db: SqlDatabase, mac: RowMac, source: Source): bool
       throw refused(source.file, "the marks of what it pruned were altered");
     }
   });
-  const below = db.get(`select 1 from s.remove_floor f left join main.vv tv on tv.actor = f.actor
-    where f.seq > coalesce(tv.seq, 0) or tv.gap = 1 limit 1`);
-  return below !== null;
+  return db.get(`select 1 from ${FLOORS_AHEAD} limit 1`) !== null;
 }
+
+/** Marks of what the source pruned and this heart never saw. Before the vector moves. */
+const FLOORS_AHEAD = `s.remove_floor f left join main.vv tv on tv.actor = f.actor where f.seq > coalesce(tv.seq, 0) or tv.gap = 1`;
 
 /** Removes here what the source saw removed. Returns how many dots went. */
 export function removeAbsentDots(db: SqlDatabase, mac: RowMac, source: Source, tally: Tally): number {
@@ -32,6 +33,52 @@ export function removeAbsentDots(db: SqlDatabase, mac: RowMac, source: Source, t
   const gone = tally.count(db, absent, -1, "t");
   if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${absent})`);
   return gone;
+}
+
+/**
+ * A source that lost rows cannot say of a dot that it has seen and lacks whether it was removed. Such dots stay here, and the streams whose
+ * pruned removes were to be made up for count as having a gap: every later copy is asked again, until a whole one answers.
+ */
+export function unansweredStreams(db: SqlDatabase): readonly number[] {
+  const doubt =
+    db.get(`select 1 from s.vv sv cross join main.task_dot t indexed by ${TASK_DOT.dot} on t.actor = sv.actor and t.seq <= sv.seq
+    where sv.gap = 1 and not exists (select 1 from s.task_dot y where y.elem = t.elem and y.actor = t.actor and y.seq >= t.seq) limit 1`);
+  return doubt === null ? [] : db.all(`select f.actor as actor from ${FLOORS_AHEAD}`).map((row) => Number(row["actor"]));
+}
+
+/**
+ * A stream with a gap here is taken from its beginning, so all dots of it that the source has are staged and checked: those that it has
+ * seen and lacks are removed, although the remove itself may be covered by this heart's vector or be pruned. Returns how many dots went.
+ */
+export function removeDotsAbsentFromRefilled(db: SqlDatabase, tally: Tally): number {
+  const absent = `temp.d d cross join main.task_dot t indexed by ${TASK_DOT.dot} on t.actor = d.actor and t.seq <= d.sv
+    where d.low < d.tv and (t.elem, t.actor) not in (select y.elem, y.actor from temp.x_${TASK_DOT.name} y)`;
+  const gone = tally.count(db, absent, -1, "t");
+  if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${absent})`);
+  return gone;
+}
+
+/**
+ * The other way round: this heart pruned removes that the source has not seen. A dot that is missing here may then be lost or removed, and
+ * is left out. True when that was so: the gap then stays, until a copy comes that has seen those removes.
+ */
+export function leaveDoubtfulDots(db: SqlDatabase, mac: RowMac, source: Source): boolean {
+  if (db.get("select 1 from temp.d where low < tv limit 1") === null || !isBelowOurFloor(db, mac, source)) return false;
+  db.run(`delete from temp.x_${TASK_DOT.name} as x where x.seq <= (select d.tv from temp.d d where d.actor = x.actor)`);
+  return true;
+}
+
+function isBelowOurFloor(db: SqlDatabase, mac: RowMac, source: Source): boolean {
+  let below = false;
+  const columns = VV_COLUMNS.map((name) => (name === "actor" ? "f.actor as actor" : `v.${name} as ${name}`)).join(", ");
+  db.each(`select ${columns}, v.mac as mac, f.seq as floor from main.remove_floor f left join s.vv v on v.actor = f.actor`, (row) => {
+    const stream = row["seq"] === null ? null : readStream(row, mac);
+    if (row["seq"] !== null && stream === null) {
+      throw refused(source.file, `the version vector of writing session ${String(row["actor"])} was altered`);
+    }
+    below ||= stream === null || stream.gap || stream.seq < Number(row["floor"]);
+  });
+  return below;
 }
 
 /** From now on this heart, too, may lack removes up to these marks. */

@@ -24,7 +24,7 @@ import {
   unexplainedSilence,
 } from "./apply.ts";
 import { type Delta, fenceAt, setExtrasAside, stageDelta, staged, type Stage } from "./delta.ts";
-import { adoptFloors, isBelowFloor, removeAbsentDots } from "./full.ts";
+import { adoptFloors, isBelowFloor, leaveDoubtfulDots, removeAbsentDots, removeDotsAbsentFromRefilled, unansweredStreams } from "./full.ts";
 import { readOnlyUri, refused, vetSource, type Source } from "./source.ts";
 import { noteEqual, noteWitness } from "./witness.ts";
 
@@ -142,13 +142,15 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
   const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
   const values = countByNamespace(db);
-  const absent = full ? removeAbsentDots(db, mac, source, tally) : 0;
+  const absent = (full ? removeAbsentDots(db, mac, source, tally) : 0) + removeDotsAbsentFromRefilled(db, tally);
+  const leavesGaps = leaveDoubtfulDots(db, mac, source);
   const removed = applyRemoves(db, tally);
   const tasksAdded = applyRegister(db, TASK_DOT, tally).rows;
   const incidents = applyRegister(db, INCIDENT, tally).rows;
   const aside = applyAside(db, tally);
   const floors = adoptFloors(db);
-  bookStreams(db, mac, file, { delta, tally, floors });
+  const unanswered = full ? unansweredStreams(db) : [];
+  bookStreams(db, mac, file, { delta, tally, floors, leavesGaps, unanswered });
   context.tasksChanged(absent > 0 ? db.all("select distinct k from main.cell where ns = 'task'").flatMap(elementOf) : changed);
   const { rows, furthest } = delta.fenced;
   return {
@@ -181,27 +183,34 @@ function forgetBodies({ db, unindex }: MergeContext): void {
   }
 }
 
+interface Booked {
+  readonly delta: Delta;
+  readonly tally: Tally;
+  readonly floors: boolean;
+  /** Gaps were filled but for dots. */
+  readonly leavesGaps: boolean;
+  /** Streams that have a gap from now on. */
+  readonly unanswered: readonly number[];
+}
+
 /** The vector comes last: what it says is here then. */
-function bookStreams(
-  db: SqlDatabase,
-  mac: RowMac,
-  file: string,
-  { delta, tally, floors }: { readonly delta: Delta; readonly tally: Tally; readonly floors: boolean },
-): void {
+function bookStreams(db: SqlDatabase, mac: RowMac, file: string, { delta, tally, floors, leavesGaps, unanswered }: Booked): void {
   const book = new StreamBook(db, mac, file);
   for (const [actor, { rows, total }] of tally.streams) {
     if (!delta.streams.has(actor)) book.apply({ actor, seq: null, rows, total });
   }
-  for (const row of db.all("select actor, tv from temp.d")) {
+  for (const row of db.all("select actor, tv, low from temp.d")) {
     const actor = Number(row["actor"]);
     const stream = delta.streams.get(actor);
     if (stream === undefined) continue;
     const { rows, total } = tally.streams.get(actor) ?? { rows: 0, total: 0 };
     book.apply({ actor, seq: stream.seq, rows, total });
     const tv = Number(row["tv"]);
+    const stays = leavesGaps && Number(row["low"]) < tv;
     if (stream.gap && stream.seq > tv) book.mark(actor, { gap: true });
-    else if (!stream.gap && stream.seq >= tv) book.mark(actor, { gap: false });
+    else if (!stream.gap && stream.seq >= tv && !stays) book.mark(actor, { gap: false });
   }
+  for (const actor of unanswered) book.mark(actor, { gap: true });
   if (floors) book.floorsMoved();
   book.save();
 }
