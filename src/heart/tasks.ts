@@ -190,25 +190,39 @@ export function rebuildTaskOverview(db: SqlDatabase, elements: readonly Uint8Arr
   const which = elements === "all" ? db.all("select distinct elem from task_dot").map((row) => row["elem"]) : elements;
   for (const elem of which) {
     if (!(elem instanceof Uint8Array)) continue;
-    const added = db.get("select min(hlc) as added from task_dot where elem = ?", elem)?.["added"] ?? null;
-    if (added === null) {
-      db.run("delete from task_overview where elem = ?", elem);
-      continue;
+    const overview = taskOverviewOf(db, elem);
+    if (overview === null) db.run("delete from task_overview where elem = ?", elem);
+    else {
+      const { open, priority, due, added } = overview;
+      db.run(
+        "insert or replace into task_overview (elem, open, priority, due, added) values (?, ?, ?, ?, ?)",
+        elem,
+        open,
+        priority,
+        due,
+        added,
+      );
     }
-    const of = (name: keyof typeof ATTRIBUTES): unknown => {
-      const parsed = v.safeParse(ATTRIBUTES[name], jsonOf(db.get(VALUE, `${elem.toHex()}.${name}`)?.["v"] ?? null));
-      return parsed.success ? parsed.output : DEFAULTS[name];
-    };
-    const open = OPEN.has(of("status") as TaskStatus) ? 1 : 0;
-    db.run(
-      "insert or replace into task_overview (elem, open, priority, due, added) values (?, ?, ?, ?, ?)",
-      elem,
-      open,
-      Number(of("priority")),
-      of("due") as number | null,
-      added,
-    );
   }
+}
+
+/** What the overview has to say of a task; null when it is removed. */
+export function taskOverviewOf(
+  db: SqlDatabase,
+  elem: Uint8Array,
+): { readonly open: 0 | 1; readonly priority: number; readonly due: number | null; readonly added: number } | null {
+  const added = db.get("select min(hlc) as added from task_dot where elem = ?", elem)?.["added"] ?? null;
+  if (added === null) return null;
+  const of = (name: keyof typeof ATTRIBUTES): unknown => {
+    const parsed = v.safeParse(ATTRIBUTES[name], jsonOf(db.get(VALUE, `${elem.toHex()}.${name}`)?.["v"] ?? null));
+    return parsed.success ? parsed.output : DEFAULTS[name];
+  };
+  return {
+    open: OPEN.has(of("status") as TaskStatus) ? 1 : 0,
+    priority: Number(of("priority")),
+    due: of("due") as number | null,
+    added: Number(added),
+  };
 }
 const VALUE = "select v from cell where ns = 'task' and k = ?";
 

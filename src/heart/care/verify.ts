@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { err, ok, type Result } from "../../lib/result.ts";
-import { heartErrorOf } from "../failure.ts";
+import { heartErrorOf, rollback } from "../failure.ts";
+import { HLC_MAX } from "../hlc.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, readKeyFile } from "../key-file.ts";
 import { equal, rowMac, type RowMac } from "../mac.ts";
 import type { StoredPlace } from "../open.ts";
@@ -8,9 +9,10 @@ import type { HeartError } from "../port.ts";
 import type { HeartCrypto, HeartDeps } from "../ports.ts";
 import { bodyHash } from "../rows.ts";
 import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
-import { SqlError, type SqlDatabase, type SqlRow } from "../sql.ts";
+import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { countStreams, digestOf, readStream, readSummary, streamDigest, sumFloors, VV_COLUMNS, type Stream } from "../streams.ts";
 import { CELL, MERGED, type MergedTable } from "../tables.ts";
+import { taskOverviewOf } from "../tasks.ts";
 
 /** One thing that is not as it was written. */
 export interface Fault {
@@ -24,6 +26,7 @@ export interface Fault {
     | "count"
     | "seal"
     | "beyond-vector"
+    | "stamp"
     | "text"
     | "text-missing"
     | "text-forgotten"
@@ -34,6 +37,8 @@ export interface Fault {
     | "conflict"
     | "unreadable";
   readonly table: string;
+  /** Which one: a dot (`writing session:number`), an id in hex, or the name of a note; empty for the whole table. */
+  readonly where: string;
   /** One sentence. */
   readonly detail: string;
 }
@@ -90,14 +95,15 @@ export function verifyHeart(
     const check = new Check(db, rowMac(deps.crypto, key.value.key), deps.crypto, onProgress);
     db.exec("begin");
     check.run(isExactSchema(db, deps.sql));
-    db.exec("commit");
+    // A commit of nothing is refused where a broken page was met.
+    rollback(db);
     return ok(check.report());
   } catch (error) {
     if (
       error instanceof SqlError &&
       (error.code.startsWith("SQLITE_CORRUPT") || error.code === "SQLITE_NOTADB" || error.code === "SQLITE_ERROR")
     ) {
-      const fault: Fault = { kind: "pages", table: "", detail: `SQLite cannot read the file: ${error.message}.` };
+      const fault: Fault = { kind: "pages", table: "", where: "", detail: `SQLite cannot read the file: ${error.message}.` };
       return ok({ faults: [fault], count: 1, rows: 0, streams: 0, gaps: 0 });
     }
     const failure = heartErrorOf(error, file);
@@ -132,10 +138,10 @@ class Check {
     this.#within("", () => {
       for (const row of this.#db.all("pragma integrity_check(50)")) {
         const said = String(row["integrity_check"]);
-        if (said !== "ok") this.#fault("pages", "", `SQLite: ${said}.`);
+        if (said !== "ok") this.#fault("pages", "", "", `SQLite: ${said}.`);
       }
     });
-    if (!exactSchema) this.#fault("tables", "", "Its tables are not those of a heart, to the letter.");
+    if (!exactSchema) this.#fault("tables", "", "", "Its tables are not those of a heart, to the letter.");
     this.#within("meta", () => this.#meta());
     this.#within("vv", () => this.#vector());
     for (const table of MERGED) this.#within(table.name, () => this.#table(table));
@@ -147,9 +153,9 @@ class Check {
     this.#within("aside", () => this.#kept());
   }
 
-  #fault(kind: Fault["kind"], table: string, detail: string): void {
+  #fault(kind: Fault["kind"], table: string, where: string, detail: string): void {
     this.#count++;
-    if (this.#faults.length < MOST_FAULTS) this.#faults.push({ kind, table, detail });
+    if (this.#faults.length < MOST_FAULTS) this.#faults.push({ kind, table, where, detail });
   }
 
   /** A page that cannot be read ends the look at one table, not at all of them. */
@@ -158,16 +164,19 @@ class Check {
       work();
     } catch (error) {
       if (!(error instanceof SqlError)) throw error;
-      this.#fault("unreadable", table, `A part of it cannot be read: ${error.message}.`);
+      this.#fault("unreadable", table, "", `A part of it cannot be read: ${error.message}.`);
     }
   }
 
   #meta(): void {
+    const missing = new Set(["heart", "replica", "hlc"]);
     for (const row of this.#db.all("select k, v, mac from meta where k <> 'indexed'")) {
+      const name = String(row["k"]);
+      missing.delete(name);
       if (this.#mac.verify("meta", [row["k"] ?? null, row["v"] ?? null], row["mac"] ?? null)) continue;
-      const identity = row["k"] === "heart" || row["k"] === "replica";
-      this.#fault(identity ? "identity" : "note", "meta", `The note "${String(row["k"])}" is not what was written.`);
+      this.#fault(kindOfNote(name), "meta", name, `The note "${name}" is not what was written.`);
     }
+    for (const name of missing) this.#fault(kindOfNote(name), "meta", name, `The note "${name}" is missing.`);
   }
 
   #vector(): void {
@@ -176,7 +185,12 @@ class Check {
     this.#db.each(`select ${[...VV_COLUMNS, "mac"].join(", ")} from vv`, (row) => {
       const stream = readStream(row, this.#mac);
       if (stream === null) {
-        this.#fault("vector", "vv", `How far writing session ${String(row["actor"])} reaches is not what was written.`);
+        this.#fault(
+          "vector",
+          "vv",
+          String(row["actor"]),
+          `How far writing session ${String(row["actor"])} reaches is not what was written.`,
+        );
         return;
       }
       seals.push(stream);
@@ -184,7 +198,8 @@ class Check {
       sum = { streams: sum.streams + 1, seqs: sum.seqs + stream.seq, rows: sum.rows + stream.rows, total: sum.total + stream.total };
     });
     const summary = readSummary(this.#db, this.#mac, "main");
-    if (summary === null) return this.#fault("summary", "meta", "The summary of the version vector is missing or not what was written.");
+    if (summary === null)
+      return this.#fault("summary", "meta", "vector", "The summary of the version vector is missing or not what was written.");
     const { hot, cold, floors } = summary;
     const same =
       hot.streams + cold.streams === sum.streams &&
@@ -192,14 +207,19 @@ class Check {
       hot.rows + cold.rows === sum.rows &&
       hot.total + cold.total === sum.total &&
       equal(digestOf(summary), streamDigest(this.#mac, seals));
-    if (!same) this.#fault("summary", "vv", "The version vector does not add up to its sealed summary.");
+    if (!same) this.#fault("summary", "vv", "", "The version vector does not add up to its sealed summary.");
     const found = sumFloors(this.#db, "main");
     if (found.rows !== floors.rows || found.seqs !== floors.seqs) {
-      this.#fault("floor", "remove_floor", "The marks of what was pruned do not add up to their sealed sum.");
+      this.#fault("floor", "remove_floor", "", "The marks of what was pruned do not add up to their sealed sum.");
     }
     this.#db.each("select actor, seq, mac from remove_floor", (row) => {
       if (!this.#mac.verify("remove_floor", [row["actor"] ?? null, row["seq"] ?? null], row["mac"] ?? null)) {
-        this.#fault("floor", "remove_floor", `The mark for writing session ${String(row["actor"])} is not what was written.`);
+        this.#fault(
+          "floor",
+          "remove_floor",
+          String(row["actor"]),
+          `The mark for writing session ${String(row["actor"])} is not what was written.`,
+        );
       }
     });
   }
@@ -209,7 +229,6 @@ class Check {
     this.#db.each(`select ${[...columns, "mac"].join(", ")} from ${name}`, (row) => {
       this.#rows++;
       if (++seen % REPORT_EVERY === 0) this.#onProgress({ table: name, rows: seen });
-      const where = `${name} number ${String(row["seq"])} of writing session ${String(row["actor"])}`;
       if (
         !this.#mac.verify(
           name,
@@ -217,15 +236,21 @@ class Check {
           row["mac"] ?? null,
         )
       ) {
-        this.#fault("seal", name, `${where} is not what was written.`);
+        this.#fault("seal", name, dotOf(row), `Row ${spelt(row)} is not what was written.`);
         return;
       }
-      const stream = this.#streams.get(Number(row["actor"]));
-      if (stream === undefined || (Number(row["seq"]) > stream.seq && !stream.gap)) {
-        this.#fault("beyond-vector", name, `${where} lies beyond the version vector.`);
+      this.#withinVector(name, `Row ${spelt(row)}`, row);
+      if (!isStamp(row["hlc"]) || Number(row["seq"]) < 1) {
+        this.#fault("stamp", name, dotOf(row), `Row ${spelt(row)} is stamped with a time that no clock says.`);
       }
     });
     this.#onProgress({ table: name, rows: seen });
+  }
+
+  #withinVector(table: string, what: string, row: SqlRow): void {
+    const stream = this.#streams.get(Number(row["actor"]));
+    if (stream !== undefined && (Number(row["seq"]) <= stream.seq || stream.gap)) return;
+    this.#fault("beyond-vector", table, dotOf(row), `${what} lies beyond the version vector.`);
   }
 
   #counts(): void {
@@ -236,7 +261,7 @@ class Check {
       const missing = stream.rows - found.rows;
       const what =
         missing > 0 ? `${missing} rows are missing` : missing < 0 ? `there are ${-missing} rows too many` : "rows were exchanged";
-      this.#fault("count", "vv", `Of writing session ${actor} ${what}.`);
+      this.#fault("count", "vv", String(actor), `Of writing session ${actor} ${what}.`);
     }
   }
 
@@ -246,48 +271,56 @@ class Check {
       from ${table} m left join ${table}_body b on b.n = m.n`;
     this.#db.each(sql, (row) => {
       const { bare, forgotten, salt, body, body_hash: hash } = row;
-      const id = row["id"] instanceof Uint8Array ? row["id"].toHex() : "?";
+      const id = hexOf(row["id"]);
       if (bare === 1) {
         const gap = this.#streams.get(Number(row["actor"]))?.gap === true;
-        if (forgotten === 0 && !gap) this.#fault("text-missing", table, `The text of ${table} ${id} is gone, and nobody forgot it.`);
+        if (forgotten === 0 && !gap) this.#fault("text-missing", table, id, `The text of ${table} ${id} is gone, and nobody forgot it.`);
         return;
       }
-      if (forgotten === 1) this.#fault("text-forgotten", table, `The text of ${table} ${id} stands there although it was forgotten.`);
+      if (forgotten === 1) this.#fault("text-forgotten", table, id, `The text of ${table} ${id} stands there although it was forgotten.`);
       const whole =
         salt instanceof Uint8Array &&
         typeof body === "string" &&
         hash instanceof Uint8Array &&
         equal(bodyHash(salt, body, this.#crypto), hash);
-      if (!whole) this.#fault("text", table, `The text of ${table} ${id} is not what was written.`);
+      if (!whole) this.#fault("text", table, id, `The text of ${table} ${id} is not what was written.`);
     });
     const orphans = this.#db.get(`select count(*) as n from ${table}_body b where not exists (select 1 from ${table} m where m.n = b.n)`);
-    if (Number(orphans?.["n"]) > 0) this.#fault("text", table, `${String(orphans?.["n"])} texts belong to nothing.`);
+    if (Number(orphans?.["n"]) > 0) this.#fault("text", table, "", `${String(orphans?.["n"])} texts belong to nothing.`);
   }
 
   #tasks(): void {
-    const sql = `select hex(t.elem) as id from task_dot t join task_remove r
+    const removed = `select distinct t.elem from task_dot t join task_remove r
       on r.elem = t.elem and r.dot_actor = t.actor and r.dot_seq >= t.seq`;
-    this.#db.each(sql, (row) => {
-      this.#fault("removed-task", "task_dot", `Task ${String(row["id"]).toLowerCase()} stands there although it was removed.`);
+    this.#db.each(removed, ({ elem }) => {
+      this.#fault("removed-task", "task_dot", hexOf(elem), `Task ${hexOf(elem)} stands there although it was removed.`);
+    });
+    const all = `select e.elem, o.open, o.priority, o.due, o.added
+      from (select elem from task_dot union select elem from task_overview) e left join task_overview o on o.elem = e.elem`;
+    this.#db.each(all, ({ elem, open, priority, due, added }) => {
+      const is = elem instanceof Uint8Array ? taskOverviewOf(this.#db, elem) : null;
+      const same = is === null ? open === null : is.open === open && is.priority === priority && is.due === due && is.added === added;
+      if (!same) this.#fault("overview", "task_overview", hexOf(elem), `The list of tasks is wrong about task ${hexOf(elem)}.`);
     });
   }
 
   #overviews(): void {
-    const wrong = this.#db.get(`select count(*) as n from (
-      select m.session, min(m.hlc) as first, max(m.hlc) as last, count(b.n) as live
-      from message m left join message_body b on b.n = m.n group by m.session) c
+    const sql = `select c.session, o.session is not null and o.first_hlc = c.first and o.last_hlc = c.last and o.live = c.live as same
+      from (select m.session, min(m.hlc) as first, max(m.hlc) as last, count(b.n) as live
+        from message m left join message_body b on b.n = m.n group by m.session) c
       left join session_overview o on o.session = c.session
-      where o.session is null or o.first_hlc <> c.first or o.last_hlc <> c.last or o.live <> c.live`);
-    if (Number(wrong?.["n"]) > 0)
-      this.#fault("overview", "session_overview", `The list of conversations is wrong about ${String(wrong?.["n"])}.`);
-    const lost = this.#db.get("select count(*) as n from (select elem from task_dot except select elem from task_overview)");
-    if (Number(lost?.["n"]) > 0) this.#fault("overview", "task_overview", `The list of tasks lacks ${String(lost?.["n"])}.`);
+      union all select o.session, 0 from session_overview o where not exists (select 1 from message m where m.session = o.session)`;
+    this.#db.each(sql, ({ session, same }) => {
+      if (same === 1) return;
+      this.#fault("overview", "session_overview", hexOf(session), `The list of conversations is wrong about ${hexOf(session)}.`);
+    });
   }
 
   #kept(): void {
     this.#db.each("select bytes, mac, actor, seq from aside", (row) => {
       const sound = row["bytes"] instanceof Uint8Array && this.#mac.verifyBytes(row["bytes"], row["mac"] ?? null);
-      if (!sound) this.#fault("aside", "aside", `A row kept for a newer version (${dotOf(row)}) is not what was written.`);
+      if (!sound) this.#fault("aside", "aside", dotOf(row), `A row kept for a newer version (${spelt(row)}) is not what was written.`);
+      else this.#withinVector("aside", `A row kept for a newer version (${spelt(row)})`, row);
     });
     this.#db.each(`select ${[...CELL.columns, "mac"].join(", ")} from conflict`, (row) => {
       const sound = this.#mac.verify(
@@ -295,9 +328,14 @@ class Check {
         CELL.columns.map((name) => row[name] ?? null),
         row["mac"] ?? null,
       );
-      if (!sound) this.#fault("conflict", "conflict", `A value that lost in a merge (${dotOf(row)}) is not what was written.`);
+      if (!sound) this.#fault("conflict", "conflict", dotOf(row), `A value that lost in a merge (${spelt(row)}) is not what was written.`);
     });
   }
 }
 
-const dotOf = (row: SqlRow): string => `number ${String(row["seq"])} of writing session ${String(row["actor"])}`;
+const kindOfNote = (name: string): "identity" | "summary" | "note" =>
+  name === "heart" || name === "replica" ? "identity" : name === "vector" ? "summary" : "note";
+const isStamp = (hlc: SqlValue | undefined): boolean => typeof hlc === "number" && hlc >= 0 && hlc <= HLC_MAX;
+const dotOf = (row: SqlRow): string => `${String(row["actor"])}:${String(row["seq"])}`;
+const spelt = (row: SqlRow): string => `number ${String(row["seq"])} of writing session ${String(row["actor"])}`;
+const hexOf = (value: SqlValue | undefined): string => (value instanceof Uint8Array ? value.toHex() : "?");

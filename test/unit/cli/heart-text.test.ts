@@ -240,6 +240,7 @@ test("verify and repair", () => {
   const faults = Array.from({ length: 30 }, (_, i) => ({
     kind: "seal" as const,
     table: "cell",
+    where: `1:${i}`,
     detail: `Row ${i} is not what was written.`,
   }));
   const bad = verifyText({ ...sound, faults, count: 250 }, "/s/h", true);
