@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
@@ -42,14 +42,19 @@ export async function killCare(job: CareJob, kills: number, random: () => number
     }[job];
     return { folder, dest };
   };
-  const trial = stage();
-  const began = performance.now();
-  if ((await run(job, trial.folder, trial.dest, null)) !== "ok") throw new Error(`${job} does not work`);
-  const span = performance.now() - began;
+  // The quicker of two, so that kills fall into the work and not behind it.
+  let span = Infinity;
+  for (let trial = 0; trial < 2; trial++) {
+    const { folder, dest } = stage();
+    let began = 0;
+    const begin = (): void => void (began = performance.now());
+    if ((await run(job, folder, dest, null, begin)) !== "ok") throw new Error(`${job} does not work`);
+    span = Math.min(span, performance.now() - began);
+  }
   const seen = { before: 0, after: 0 };
   for (let i = 0; i < kills; i++) {
     const { folder, dest } = stage();
-    const said = await run(job, folder, dest, random() * span * 0.6);
+    const said = await run(job, folder, dest, random() * span);
     const fault = faultOf(job, folder, dest, heart.first);
     if (fault !== null) return { ...seen, fault: `kill ${i} (${said}): ${fault}` };
     if (isDone(job, folder, dest)) {
@@ -70,10 +75,11 @@ export async function killCare(job: CareJob, kills: number, random: () => number
 }
 
 /** What it said last; null for `after` lets it end by itself. */
-async function run(job: CareJob, folder: string, dest: string, after: number | null): Promise<string> {
+async function run(job: CareJob, folder: string, dest: string, after: number | null, onBegin = (): void => undefined): Promise<string> {
   const child = Bun.spawn([process.execPath, CHILD, job, folder, dest], { stdio: ["ignore", "pipe", "inherit"] });
   let said = "";
   for await (const chunk of child.stdout) {
+    if (said === "") onBegin();
     if (said === "" && after !== null) setTimeout(() => child.kill("SIGKILL"), after);
     said += new TextDecoder().decode(chunk);
   }
@@ -120,5 +126,5 @@ function faultOf(job: CareJob, folder: string, dest: string, forgotten: string):
 function breakPage(file: string): void {
   const bytes = readFileSync(file);
   bytes.fill(0xa5, 4096 * 9, 4096 * 10);
-  void Bun.write(file, bytes);
+  writeFileSync(file, bytes);
 }
