@@ -33,7 +33,9 @@ export function putCell(
 ): Hlc {
   const before = db.get(ONE, cell.ns, cell.key);
   stamps.replaced(before);
-  const hlc = stamps.stamp(Number(before?.["hlc"] ?? 0) as Hlc | 0);
+  // The stamp of a damaged cell is anybody's, and must not be carried into one that is sealed.
+  const visible = before !== null && isSealed(before, mac) ? Number(before["hlc"]) : 0;
+  const hlc = stamps.stamp(visible as Hlc | 0);
   const value = cell.value?.toWellFormed() ?? null;
   const columns: SqlValue[] = [cell.ns, cell.key, value, hlc, stamps.actor, stamps.seq(), ...labelColumns(cell.label)];
   db.run(PUT, ...columns, mac.seal(CELL.name, columns));
@@ -60,13 +62,19 @@ export function cellsUnder(
 }
 
 function cellOf(row: SqlRow, mac: RowMac | null): Cell | "damaged" {
-  const columns = CELL.columns.map((name) => row[name] ?? null);
-  if (mac !== null && !mac.verify(CELL.name, columns, row["mac"] ?? null)) return "damaged";
+  if (mac !== null && !isSealed(row, mac)) return "damaged";
   const { k, v, hlc } = row;
   const label = labelOf(row);
   if (typeof k !== "string" || (v !== null && typeof v !== "string") || typeof hlc !== "number" || label === null) return "damaged";
   return { key: k, value: v ?? null, at: millisOf(hlc as Hlc), label };
 }
+
+const isSealed = (row: SqlRow, mac: RowMac): boolean =>
+  mac.verify(
+    CELL.name,
+    CELL.columns.map((name) => row[name] ?? null),
+    row["mac"] ?? null,
+  );
 
 /** The four label columns of a row; null when they are none. */
 export function labelOf(row: SqlRow): Label | null {

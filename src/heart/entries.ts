@@ -19,8 +19,10 @@ export interface Entry {
   readonly label: Label;
   /** What it is about, in hex; null when nothing in particular. */
   readonly ref: string | null;
-  /** Null when it was forgotten, or is not what was written. */
+  /** Null when it was forgotten, or is damaged. */
   readonly body: string | null;
+  /** Its body is not what was written, or is missing although nobody forgot it. A record that is itself not what was written is left out. */
+  readonly damaged: boolean;
 }
 
 /** One table for all of them: they differ in what their bodies say, which is the matter of whoever writes them. */
@@ -44,7 +46,8 @@ export interface HeartEntries {
 const NAMES = [...ENTRY.columns, "mac"];
 const INSERT = `insert into entry (${NAMES.join(", ")}) values (${NAMES.map(() => "?").join(", ")}) returning n`;
 const SELECT = `select ${NAMES.map((name) => `e.${name}`).join(", ")},
-  (select salt from entry_body b where b.n = e.n) as salt, (select body from entry_body b where b.n = e.n) as body from entry e`;
+  (select salt from entry_body b where b.n = e.n) as salt, (select body from entry_body b where b.n = e.n) as body,
+  exists (select 1 from redaction r where r.target = e.id) as forgotten from entry e`;
 export const RECENT_ENTRIES = `${SELECT} where e.kind = ? order by e.hlc desc, e.id desc limit ?`;
 
 export function heartEntries(store: TypedStore): HeartEntries {
@@ -55,8 +58,14 @@ export function heartEntries(store: TypedStore): HeartEntries {
     const { id, kind, ref, hlc, salt, body, body_hash: hash } = row;
     const label = labelOf(row);
     if (!(id instanceof Uint8Array) || !isKind(kind) || label === null) return [];
+    // A redaction wins even over a body that some tool put back.
+    const forgotten = row["forgotten"] !== 0;
     const whole =
-      salt instanceof Uint8Array && typeof body === "string" && hash instanceof Uint8Array && equal(bodyHash(salt, body, crypto), hash);
+      !forgotten &&
+      salt instanceof Uint8Array &&
+      typeof body === "string" &&
+      hash instanceof Uint8Array &&
+      equal(bodyHash(salt, body, crypto), hash);
     return [
       {
         id: id.toHex(),
@@ -65,6 +74,7 @@ export function heartEntries(store: TypedStore): HeartEntries {
         label,
         ref: ref instanceof Uint8Array ? ref.toHex() : null,
         body: whole ? body : null,
+        damaged: !whole && !forgotten,
       },
     ];
   };

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import type { Millis } from "../lib/brand.ts";
 import { BOTTOM, type Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
@@ -26,6 +27,8 @@ export interface HeartIncidents {
   count(kind: string, severity: Severity, detail?: string, label?: Label): Result<void, HeartError>;
   /** The most severe first, then the newest. */
   list(): readonly Incident[];
+  /** How many counters are left out because they are not what was written. */
+  damaged(): number;
   /** Says of all that were counted so far that a person has seen them. */
   acknowledge(kind: string, severity: Severity): Result<void, HeartError>;
 }
@@ -47,9 +50,10 @@ export function heartIncidents(store: TypedStore): HeartIncidents {
       INCIDENT.columns.map((name) => row[name] ?? null),
       row["mac"] ?? null,
     );
+  const rows = (): readonly SqlRow[] => db.all(`select ${NAMES.join(", ")} from incident order by kind, severity`);
   const list = (): readonly Incident[] => {
     const all = new Map<string, Incident>();
-    for (const row of db.all(`select ${NAMES.join(", ")} from incident order by kind, severity`).filter(isSealed)) {
+    for (const row of rows().filter(isSealed)) {
       const [kind, severity] = [String(row["kind"]), Number(row["severity"]) as Severity];
       const before = all.get(keyOf(kind, severity, ""));
       const lastAt = millisOf(Number(row["hlc"]) as Hlc);
@@ -59,14 +63,15 @@ export function heartIncidents(store: TypedStore): HeartIncidents {
         count: (before?.count ?? 0) + Number(row["count"]),
         lastAt: before === undefined || before.lastAt < lastAt ? lastAt : before.lastAt,
         detail: before?.detail ?? attribute(kind, severity, "detail"),
-        acknowledged: before?.acknowledged ?? Number(attribute(kind, severity, "acknowledged") ?? 0),
+        acknowledged: before?.acknowledged ?? countOf(attribute(kind, severity, "acknowledged")),
       });
     }
     return [...all.values()].sort((a, b) => b.severity - a.severity || b.lastAt - a.lastAt);
   };
   return {
-    count: (kind, severity, detail, label = BOTTOM) =>
+    count: (named, severity, detail, label = BOTTOM) =>
       transactIn(store, (stamps) => {
+        const kind = named.toWellFormed();
         const own = db.get(
           "select actor, seq, hlc, count from incident where kind = ? and severity = ? and actor = ?",
           kind,
@@ -75,7 +80,7 @@ export function heartIncidents(store: TypedStore): HeartIncidents {
         );
         stamps.replaced(own);
         const hlc = stamps.stamp(Number(own?.["hlc"] ?? 0) as Hlc | 0);
-        const columns: SqlValue[] = [kind.toWellFormed(), severity, Number(own?.["count"] ?? 0) + 1, hlc, stamps.actor, stamps.seq()];
+        const columns: SqlValue[] = [kind, severity, Number(own?.["count"] ?? 0) + 1, hlc, stamps.actor, stamps.seq()];
         db.run(PUT, ...columns, store.sealing().seal(INCIDENT.name, columns));
         if (detail !== undefined) {
           putCell(db, store.sealing(), stamps, { ns: Namespace.INCIDENT, key: keyOf(kind, severity, "detail"), value: detail, label });
@@ -83,8 +88,10 @@ export function heartIncidents(store: TypedStore): HeartIncidents {
         return ok(undefined);
       }),
     list: () => store.reading(list, []),
-    acknowledge: (kind, severity) =>
+    damaged: () => store.reading(() => rows().filter((row) => !isSealed(row)).length, 0),
+    acknowledge: (named, severity) =>
       transactIn(store, (stamps) => {
+        const kind = named.toWellFormed();
         const incident = list().find((entry) => entry.kind === kind && entry.severity === severity);
         if (incident === undefined) return err({ kind: "not-found", what: kind });
         const key = keyOf(kind, severity, "acknowledged");
@@ -92,4 +99,11 @@ export function heartIncidents(store: TypedStore): HeartIncidents {
         return ok(undefined);
       }),
   };
+}
+
+/** Written by `acknowledge`, or by an import: what is no number says that nothing was seen. */
+const Count = v.pipe(v.string(), v.regex(/^\d{1,15}$/), v.transform(Number));
+function countOf(text: string | null): number {
+  const parsed = v.safeParse(Count, text);
+  return parsed.success ? parsed.output : 0;
 }

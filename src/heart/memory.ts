@@ -21,6 +21,8 @@ export interface HeartMemory {
   recall(key: string): MemoryItem | null;
   /** By key, those that begin with `prefix`; all without one. */
   list(prefix?: string): readonly MemoryItem[];
+  /** How many are left out everywhere because they are not what was written. */
+  damaged(): number;
   /**
    * Forgets: the text is overwritten here and, by merging, wherever this arrives before somebody remembers something new under that key.
    * Values that lost in a merge go with it.
@@ -49,6 +51,7 @@ export function heartMemory(store: TypedStore): HeartMemory {
         return cell === null || cell === "damaged" ? null : (itemOf(cell)[0] ?? null);
       }, null),
     list: (prefix = "") => store.reading(() => cellsUnder(db, mac, Namespace.MEMORY, prefix).cells.flatMap(itemOf), []),
+    damaged: () => store.reading(() => cellsUnder(db, mac, Namespace.MEMORY).damaged, 0),
     forget: (key) =>
       transactIn(store, (stamps) => {
         const cell = getCell(db, mac, Namespace.MEMORY, key);

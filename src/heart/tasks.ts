@@ -78,13 +78,14 @@ const insert = (name: string, columns: readonly string[]): string =>
   `insert into ${name} (${[...columns, "mac"].join(", ")}) values (${[...columns, "mac"].map(() => "?").join(", ")})`;
 const replace = (name: string, columns: readonly string[]): string =>
   insert(name, columns).replace("insert into", "insert or replace into");
+const DOTS = `select ${[...TASK_DOT.columns, "mac"].join(", ")} from task_dot`;
 export const OPEN_TASKS = "select elem from task_overview where open = 1 order by priority desc, due is null, due, added limit ?";
 
 export function heartTasks(store: TypedStore): HeartTasks {
   const { db, mac } = store;
 
   const read = (elem: Uint8Array): Task | null => {
-    const dots = db.all("select actor, seq, hlc, elem, mac from task_dot where elem = ?", elem).filter((dot) => isSealedDot(dot));
+    const dots = db.all(`${DOTS} where elem = ?`, elem).filter(isSealedDot);
     return dots.length === 0 ? null : { id: elem.toHex(), addedAt: millisOf(firstStamp(dots)), ...attributesOf(elem.toHex()) };
   };
   const isSealedDot = (row: SqlRow): boolean =>
@@ -159,7 +160,8 @@ export function heartTasks(store: TypedStore): HeartTasks {
       if (!/^[0-9a-f]{32}$/.test(id)) return err({ kind: "not-found", what: id });
       const elem = Uint8Array.fromHex(id);
       return transactIn(store, (stamps) => {
-        const dots = db.all("select elem, actor, seq, hlc from task_dot where elem = ?", elem);
+        // A dot that is not what was written is no task: verification names it, and a remove of it would be one of whatever it claims to be.
+        const dots = db.all(`${DOTS} where elem = ?`, elem).filter(isSealedDot);
         if (dots.length === 0) return err({ kind: "not-found", what: id });
         for (const dot of dots) removeDot(stamps, dot);
         rebuildTaskOverview(db, [elem]);
@@ -173,7 +175,8 @@ export function heartTasks(store: TypedStore): HeartTasks {
         return true;
       }),
     get: (id) => (/^[0-9a-f]{32}$/.test(id) ? store.reading(() => read(Uint8Array.fromHex(id)), null) : null),
-    open: (limit) => store.reading(() => db.all(OPEN_TASKS, limit).flatMap((row) => taskIn(row, read)), []),
+    open: (limit) =>
+      store.reading(() => db.all(OPEN_TASKS, limit).flatMap((row) => taskIn(row, read).filter(({ status }) => OPEN.has(status))), []),
     all: () => store.reading(() => db.all("select distinct elem from task_dot order by elem").flatMap((row) => taskIn(row, read)), []),
   };
 }

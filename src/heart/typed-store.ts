@@ -1,6 +1,6 @@
 import type { Random } from "../lib/ports.ts";
 import { err, type Result } from "../lib/result.ts";
-import { heartErrorOf, HeartFailure } from "./failure.ts";
+import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
 import type { RowMac } from "./mac.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartCrypto } from "./ports.ts";
@@ -19,7 +19,10 @@ export interface TypedStore {
   readonly writing: WritingSession | null;
   /** For writes; a heart that is written always has its keys. */
   sealing(): RowMac;
-  /** Runs `work`; `otherwise` where a heart of an older version, which is only read, has no such table. Throws `HeartFailure`. */
+  /**
+   * Runs `work` on one state of the file, whatever other processes commit meanwhile; `otherwise` where a heart of an older version, which is
+   * only read, has no such table. Not inside a transaction. Throws `HeartFailure`.
+   */
   reading<T>(work: () => T, otherwise: T): T;
 }
 
@@ -33,9 +36,13 @@ export function typedStore(parts: Omit<TypedStore, "sealing" | "reading">): Type
     },
     reading(work, otherwise) {
       try {
-        if (Number(db.get("pragma user_version")?.["user_version"] ?? 0) < 2) return otherwise;
-        return work();
+        db.exec("begin");
+        const known = Number(db.get("pragma user_version")?.["user_version"] ?? 0) >= 2;
+        const result = known ? work() : otherwise;
+        db.exec("commit");
+        return result;
       } catch (error) {
+        rollback(db);
         throw new HeartFailure(heartErrorOf(error, file));
       }
     },

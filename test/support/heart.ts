@@ -7,6 +7,7 @@ import type { Message } from "../../src/lib/message.ts";
 import type { Result } from "../../src/lib/result.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
+import { countStreams } from "../../src/heart/streams.ts";
 import type { SqlDatabase } from "../../src/heart/sql.ts";
 
 /** 2025-01-01: what tests take for the date of the build. */
@@ -57,3 +58,17 @@ export const texts = (heart: Heart, session: SessionId): string[] => heart.path(
 
 /** The file as SQLite sees it, past all of the heart's care. */
 export const raw = (folder: string): SqlDatabase => sqliteDriver.open(placeIn(folder).file, { create: false, readOnly: false });
+
+/** Streams that do not hold the rows that the vector says they hold: what no write may ever leave behind. */
+export function miscounted(folder: string): readonly string[] {
+  using db = raw(folder);
+  const counted = countStreams(db, "main");
+  const known = db.all("select actor, held, total from vv");
+  const wrong = known.flatMap(({ actor, held, total }) => {
+    const found = counted.get(Number(actor)) ?? { rows: 0, total: 0 };
+    counted.delete(Number(actor));
+    const same = found.rows === held && found.total === total;
+    return same ? [] : [`${String(actor)}: ${found.rows} rows of ${String(held)}, ${found.total} of ${String(total)}`];
+  });
+  return [...wrong, ...[...counted.keys()].map((actor) => `${actor}: not in the vector`)];
+}
