@@ -1,6 +1,6 @@
 import first from "./migrations/0001-messages.sql" with { type: "text" };
 import second from "./migrations/0002-merge.sql" with { type: "text" };
-import type { SqlDatabase, SqlDriver, SqlValue } from "./sql.ts";
+import type { SqlDatabase, SqlDriver, SqlRow } from "./sql.ts";
 
 /** Migration `i` leads from version `i` to `i + 1`. One that has been released is never edited. */
 const MIGRATIONS: readonly string[] = [first, second];
@@ -69,14 +69,26 @@ export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlit
 export function isExactSchema(db: SqlDatabase, sql: SqlDriver): boolean {
   using fresh = sql.open(":memory:", { create: true, readOnly: false });
   migrate(fresh, 0, Number(db.get("pragma user_version")?.["user_version"] ?? 0));
-  return schemaText(db) === schemaText(fresh);
+  const [found, known] = [objectsOf(db), objectsOf(fresh)];
+  return found.length === known.length && known.every((object, i) => isSame(object, found[i], fresh, db));
 }
 
-function schemaText(db: SqlDatabase): string {
-  const rows = db.all(
-    "select type, name, tbl_name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\' order by type, name",
-  );
-  // How the search index stores its words is SQLite's own matter, and may differ from one version of it to the next.
-  const own = (name: SqlValue | undefined): boolean => /^search_[a-z]+$/.test(String(name));
-  return JSON.stringify(rows.map((row) => [row["type"], row["name"], row["tbl_name"], own(row["name"]) ? "" : (row["sql"] ?? null)]));
+const objectsOf = (db: SqlDatabase): readonly SqlRow[] =>
+  db.all("select type, name, tbl_name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\' order by type, name");
+
+function isSame(known: SqlRow, found: SqlRow | undefined, fresh: SqlDatabase, db: SqlDatabase): boolean {
+  if (found === undefined || ["type", "name", "tbl_name"].some((column) => known[column] !== found[column])) return false;
+  if (known["sql"] === found["sql"]) return true;
+  // How the search index stores its words is SQLite's own matter: another version of it may write this differently or append a column.
+  const name = String(known["name"]);
+  if (!/^search_[a-z]+$/.test(name) || !PLAIN_TABLE.test(String(found["sql"]))) return false;
+  const columns = columnsOf(db, name);
+  return columnsOf(fresh, name).every((column, i) => column === columns[i]);
 }
+
+/** A table of bare columns: nothing that computes (checks, defaults, generated columns), and no virtual one. */
+const PLAIN_TABLE =
+  /^create table ['"]?search_[a-z]+['"]? ?\((?!.*\b(?:check|default|generated|as|collate|references|select)\b)[\w ,]*(?:primary key ?\([\w ,]*\))?[\w ,]*\)(?: without rowid)?$/i;
+
+const columnsOf = (db: SqlDatabase, table: string): readonly string[] =>
+  db.all("select name from pragma_table_xinfo(?)", table).map((row) => String(row["name"]));

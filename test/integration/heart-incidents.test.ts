@@ -45,7 +45,7 @@ test("counts agree with a plain tally over two processes and reopenings; streams
       expect(listed.map(({ severity }) => severity)).toEqual(listed.map(({ severity }) => severity).sort((a, b) => b - a));
       for (const heart of hearts) heart[Symbol.dispose]();
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 }, 60_000);
 

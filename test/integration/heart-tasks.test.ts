@@ -91,7 +91,7 @@ describe("tasks against a plain map", () => {
         rebuildTaskOverview(db, "all");
         expect(kept).toEqual(db.all("select * from task_overview"));
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   }, 60_000);
 });
