@@ -6,7 +6,7 @@ import { forkHeart } from "../../src/heart/care/fork.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies, type HeartCopies } from "../../src/heart/copies.ts";
 import { KEY_FILE } from "../../src/heart/key-file.ts";
-import { hlcOf } from "../../src/heart/hlc.ts";
+import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
 import type { MergeReport } from "../../src/heart/merge/merge.ts";
 import { openHeart, type OpenHeart } from "../../src/heart/open.ts";
 import type { HeartDeps } from "../../src/heart/ports.ts";
@@ -204,6 +204,8 @@ export class Fleet implements Disposable {
   readonly replicas: readonly Replica[];
   readonly #covered: Coverage;
   #now = START;
+  /** Of the replica that something is done at, before. */
+  #clock = 0;
   #drawn = 0;
   #copies = 0;
 
@@ -330,6 +332,7 @@ export class Fleet implements Disposable {
 
   /** Returns the replica that may have changed. */
   #do(command: Command): Replica | null {
+    if ("at" in command) this.#clock = clockOf(this.#replica(command.at));
     switch (command.kind) {
       case "advance":
         this.#now += command.by;
@@ -506,6 +509,10 @@ export class Fleet implements Disposable {
     // One transaction moves one stream, that of who wrote.
     expect(moved).toHaveLength(1);
     const [actor, end] = [Number(moved[0]?.["actor"]), Number(moved[0]?.["seq"])];
+    // Whatever stamp was written over: five minutes ahead at most, and a step for each row.
+    expect(clockOf(replica)).toBeLessThan(
+      hlcOf((Math.max(millisOf(this.#clock as Hlc), this.#now + replica.skew) + 5 * MINUTE + 2) as Millis),
+    );
     const saw = new Set(replica.known);
     for (const what of all) {
       let rank: readonly number[] = [];
@@ -601,7 +608,14 @@ export class Fleet implements Disposable {
     this.#now += 8 * DAY;
     const away = this.replicas[without];
     const here = this.replicas.filter((replica) => replica !== away);
-    if (away !== undefined) this.run([{ kind: "rename", at: without, task }]);
+    const goesOn: readonly Command[] =
+      away === undefined
+        ? []
+        : [
+            { kind: "rename", at: without, task },
+            { kind: "restore", at: without, task },
+          ];
+    this.run(goesOn);
     for (const [i, into] of here.entries()) {
       if (away !== undefined) this.#pull(into, away);
       if (away !== undefined && i === 0) this.#retire(into, away);
