@@ -25,6 +25,8 @@ export interface RepairReport {
 
 /** A version that might be true. A larger number in a damaged header is damage. */
 const ANY_VERSION = 1000;
+/** Nobody counts on a draft before it is synced as a whole. The cache is for rows that come in the order of a broken tree's pages. */
+const OF_A_DRAFT = "pragma journal_mode = memory; pragma synchronous = off; pragma cache_size = -16384";
 /** No row takes less on a page, with its pointer: a walk that yields more rows than that goes in circles. */
 const ROW_BYTES = 4;
 
@@ -74,6 +76,7 @@ function save(deps: HeartDeps, job: Job, key: { readonly heart: string; readonly
     using source = openSource(deps, job);
     fresh = deps.sql.open(draftOf(job.target), { create: true, readOnly: false });
     fresh.exec(PRAGMAS);
+    fresh.exec(OF_A_DRAFT);
     fresh.exec("begin immediate");
     migrate(fresh, 0);
     const salvage = new Salvage(fresh, rowMac(deps.crypto, key.key), deps.crypto);
