@@ -14,8 +14,6 @@ export interface RowMac {
   verify(table: string, columns: readonly SqlValue[], mac: SqlValue): boolean;
   /** The canonical bytes of a row: what its seal is over. */
   bytesOf(table: string, columns: readonly SqlValue[]): Uint8Array;
-  /** For a row that is kept as its canonical bytes. */
-  verifyBytes(bytes: Uint8Array, mac: SqlValue): boolean;
 }
 
 /** `heartKey` is never used itself: other uses of it (audit, export) derive their own. */
@@ -28,7 +26,6 @@ export function rowMac(crypto: HeartCrypto, heartKey: Uint8Array): RowMac {
     seal,
     verify: (table, columns, mac) => mac instanceof Uint8Array && isBegin(mac, hmac(encode(table, columns))),
     bytesOf: (table, columns) => encode(table, columns).slice(),
-    verifyBytes: (bytes, mac) => mac instanceof Uint8Array && isBegin(mac, hmac(bytes)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { ASIDE_COLUMNS, isSealedAside } from "../aside.ts";
 import { equal, type RowMac } from "../mac.ts";
 import type { Random } from "../../lib/ports.ts";
 import type { HeartCrypto } from "../ports.ts";
@@ -176,10 +177,9 @@ export class Salvage {
   }
 
   #aside(row: SqlRow): Taken {
-    const { bytes, mac } = row;
-    if (!(bytes instanceof Uint8Array) || !this.#mac.verifyBytes(bytes, mac ?? null)) return "altered";
+    if (!isSealedAside(this.#mac, row)) return "altered";
     const put = "insert or ignore into aside (actor, seq, tbl, part, bytes, mac) values (?, ?, ?, ?, ?, ?)";
-    return this.#put(put, ["actor", "seq", "tbl", "part", "bytes", "mac"], row);
+    return this.#put(put, [...ASIDE_COLUMNS, "mac"], row);
   }
 
   #conflict(row: SqlRow): Taken {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { ASIDE_COLUMNS, isSealedAside } from "../aside.ts";
 import { heartErrorOf, rollback } from "../failure.ts";
 import { HLC_MAX } from "../hlc.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, readKeyFile } from "../key-file.ts";
@@ -317,8 +318,8 @@ class Check {
   }
 
   #kept(): void {
-    this.#db.each("select bytes, mac, actor, seq from aside", (row) => {
-      const sound = row["bytes"] instanceof Uint8Array && this.#mac.verifyBytes(row["bytes"], row["mac"] ?? null);
+    this.#db.each(`select ${ASIDE_COLUMNS.join(", ")}, mac from aside`, (row) => {
+      const sound = isSealedAside(this.#mac, row);
       if (!sound) this.#fault("aside", "aside", dotOf(row), `A row kept for a newer version (${spelt(row)}) is not what was written.`);
       else this.#withinVector("aside", `A row kept for a newer version (${spelt(row)})`, row);
     });

@@ -176,7 +176,7 @@ export function applyRemoves(db: SqlDatabase, tally: Tally): number {
 /** Rows carried for a newer version. */
 export function applyAside(db: SqlDatabase, tally: Tally): number {
   db.run("delete from temp.x_aside as x where exists (select 1 from main.aside a where a.actor = x.actor and a.seq = x.seq)");
-  tally.count(db, "temp.x_aside x where x.part = 0", 1);
+  tally.count(db, "temp.x_aside x", 1);
   return db.run("insert into main.aside (actor, seq, tbl, part, bytes, mac) select actor, seq, tbl, part, bytes, mac from temp.x_aside")
     .changes;
 }

@@ -1,9 +1,10 @@
 import type { RowMac } from "../mac.ts";
 import type { SqlDatabase } from "../sql.ts";
 import { countStreams, readStream, sumFloors, VV_COLUMNS } from "../streams.ts";
-import { TASK_DOT } from "../tables.ts";
+import { MERGED, TASK_DOT } from "../tables.ts";
 import type { Tally } from "./apply.ts";
 import { refused, type Source } from "./source.ts";
+import type { Stage } from "./vector.ts";
 
 /**
  * The case that a delta cannot serve: the source has pruned removes that this heart never saw. Then, and only then, a dot that the
@@ -11,7 +12,7 @@ import { refused, type Source } from "./source.ts";
  */
 export function isBelowFloor(db: SqlDatabase, mac: RowMac, source: Source): boolean {
   const { floors } = source.summary;
-  const found = sumFloors(db, "s");
+  const found = sumFloors(db, "s", floors.rows + 1);
   if (found.rows !== floors.rows || found.seqs !== floors.seqs) throw refused(source.file, "the marks of what it pruned were altered");
   if (floors.rows === 0) return false;
   db.each("select actor, seq, mac from s.remove_floor", (row) => {
@@ -25,11 +26,25 @@ export function isBelowFloor(db: SqlDatabase, mac: RowMac, source: Source): bool
 /** Marks of what the source pruned and this heart never saw. Before the vector moves. */
 const FLOORS_AHEAD = `s.remove_floor f left join main.vv tv on tv.actor = f.actor where f.seq > coalesce(tv.seq, 0) or tv.gap = 1`;
 
+/** The dot `t` is not among the source's. */
+const UNSEEN = "not exists (select 1 from temp.y y where y.elem = t.elem and y.actor = t.actor and y.seq >= t.seq)";
+
+/**
+ * Copies the source's dots to `temp.y`, checked, and lists the streams of those that it lacks as well: they are read and checked as a whole,
+ * although nothing new may be in them. Counting alone would let any row stand in for the dot.
+ */
+export function listDoubtfulStreams(stage: Stage): void {
+  const { db } = stage;
+  copyDots(stage);
+  countWholeSource(stage);
+  db.run(`insert or ignore into temp.d select sv.actor, tv.seq, tv.seq, sv.seq, sv.gap from main.vv tv cross join s.vv sv on sv.actor = tv.actor
+    where sv.gap is null and tv.actor in (select t.actor from main.task_dot t where t.seq <= sv.seq and ${UNSEEN})`);
+}
+
 /** Removes here what the source saw removed. Returns how many dots went. */
-export function removeAbsentDots(db: SqlDatabase, mac: RowMac, source: Source, tally: Tally): number {
-  checkWholeSource(db, mac, source);
-  const absent = `main.task_dot t join s.vv sv on sv.actor = t.actor and sv.seq >= t.seq and sv.gap is null
-    where not exists (select 1 from s.task_dot y where y.elem = t.elem and y.actor = t.actor and y.seq >= t.seq)`;
+export function removeAbsentDots(db: SqlDatabase, tally: Tally): number {
+  const absent = `temp.d d cross join main.task_dot t indexed by ${TASK_DOT.dot} on t.actor = d.actor and t.seq <= d.sv
+    where d.gap is null and ${UNSEEN}`;
   const gone = tally.count(db, absent, -1, "t");
   if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${absent})`);
   return gone;
@@ -42,7 +57,7 @@ export function removeAbsentDots(db: SqlDatabase, mac: RowMac, source: Source, t
 export function unansweredStreams(db: SqlDatabase): readonly number[] {
   const doubt =
     db.get(`select 1 from s.vv sv cross join main.task_dot t indexed by ${TASK_DOT.dot} on t.actor = sv.actor and t.seq <= sv.seq
-    where sv.gap = 1 and not exists (select 1 from s.task_dot y where y.elem = t.elem and y.actor = t.actor and y.seq >= t.seq) limit 1`);
+    where sv.gap = 1 and ${UNSEEN} limit 1`);
   return doubt === null ? [] : db.all(`select f.actor as actor from ${FLOORS_AHEAD}`).map((row) => Number(row["actor"]));
 }
 
@@ -88,7 +103,23 @@ export function adoptFloors(db: SqlDatabase): boolean {
   return changes > 0;
 }
 
-function checkWholeSource(db: SqlDatabase, mac: RowMac, source: Source): void {
+function copyDots({ db, mac, source }: Stage): void {
+  const columns = TASK_DOT.columns;
+  const most = source.summary.hot.rows + source.summary.cold.rows;
+  db.exec("drop table if exists temp.y; create temp table y (elem, actor, seq, hlc, mac, primary key (elem, actor)) without rowid");
+  db.run(`insert into temp.y select ${columns.join(", ")}, mac from s.task_dot limit ?`, most + 1);
+  db.each(`select ${columns.join(", ")}, mac from temp.y`, (row) => {
+    const values = columns.map((name) => row[name] ?? null);
+    if (!mac.verify(TASK_DOT.name, values, row["mac"] ?? null)) throw refused(source.file, "a task of it is not what was written");
+  });
+}
+
+function countWholeSource({ db, mac, source }: Stage): void {
+  const most = source.summary.hot.rows + source.summary.cold.rows;
+  for (const { name, dot } of MERGED) {
+    const row = db.get(`select count(*) as n from (select 1 from s.${name} indexed by ${dot} where true limit ?)`, most + 1);
+    if (Number(row?.["n"]) > most) throw refused(source.file, `its table ${name} has more rows than it says`);
+  }
   const counted = countStreams(db, "s");
   db.each(`select ${[...VV_COLUMNS, "mac"].join(", ")} from s.vv`, (row) => {
     const stream = readStream(row, mac);
@@ -97,24 +128,10 @@ function checkWholeSource(db: SqlDatabase, mac: RowMac, source: Source): void {
       throw refused(source.file, `rows of writing session ${String(row["actor"])} are missing or were added`);
     }
   });
-  const columns = TASK_DOT.columns;
-  const found = { rows: 0, total: 0 };
-  db.each(`select ${[...columns, "mac"].join(", ")} from s.task_dot`, (row) => {
-    if (
-      !mac.verify(
-        TASK_DOT.name,
-        columns.map((name) => row[name] ?? null),
-        row["mac"] ?? null,
-      )
-    ) {
-      throw refused(source.file, "a task of it is not what was written");
-    }
-    found.rows++;
-    found.total += Number(row["seq"]);
-  });
-  // Streams are counted by the index; what is compared below are the table's rows.
-  const indexed = db.get(`select count(*) as n, coalesce(sum(seq), 0) as total from s.task_dot indexed by ${TASK_DOT.dot} where true`);
-  if (Number(indexed?.["n"]) !== found.rows || Number(indexed?.["total"]) !== found.total) {
+  // Streams are counted by the index; what is compared are the table's rows.
+  const sums = "select count(*) as n, coalesce(sum(seq), 0) as total from";
+  const [indexed, copied] = [db.get(`${sums} s.task_dot indexed by ${TASK_DOT.dot} where true`), db.get(`${sums} temp.y`)];
+  if (indexed?.["n"] !== copied?.["n"] || indexed?.["total"] !== copied?.["total"]) {
     throw refused(source.file, "its tasks and the index of them disagree");
   }
 }

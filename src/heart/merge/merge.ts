@@ -23,9 +23,10 @@ import {
   Tally,
   unexplainedSilence,
 } from "./apply.ts";
-import { type Delta, fenceAt, setExtrasAside, stageDelta, staged, type Stage } from "./delta.ts";
+import { type Delta, fenceAt, setExtrasAside, stageDelta, staged } from "./delta.ts";
 import { adoptFloors, isBelowFloor, leaveDoubtfulDots, removeAbsentDots, removeDotsAbsentFromRefilled, unansweredStreams } from "./full.ts";
 import { readOnlyUri, refused, vetSource, type Source } from "./source.ts";
+import type { Stage } from "./vector.ts";
 import { noteEqual, noteWitness } from "./witness.ts";
 
 /** What came of a merge. Counts are of rows that this heart had not or that replaced its own. */
@@ -111,18 +112,19 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
     return { ...NOTHING, same: true, replica: source.device.toHex() };
   }
 
-  const stage: Stage = { db, mac, crypto, source, fence: fenceAt(now) };
-  // Streams that both call settled are equal when their digests are: they need no comparing one by one.
-  const settled = own.cold.streams === source.summary.cold.streams && own.cold.digest.toHex() === source.summary.cold.digest.toHex();
-  const delta = stageDelta(stage, settled);
-  setExtrasAside(stage);
   const full = isBelowFloor(db, mac, source);
+  // Streams that both call settled are equal when their digests are: they need no comparing one by one.
+  const settled =
+    !full && own.cold.streams === source.summary.cold.streams && own.cold.digest.toHex() === source.summary.cold.digest.toHex();
+  const stage: Stage = { db, mac, crypto, source, own, file, fence: fenceAt(now), settled, full };
+  const delta = stageDelta(stage);
+  setExtrasAside(stage);
   readAll();
   const report = apply(context, source, delta, full);
   followClock(context, source, stage.fence);
   noteWitness(db, source.device, settled);
   for (const { name } of MERGED) db.exec(`drop table temp.x_${name}`);
-  db.exec("drop table temp.x_aside; drop table temp.d");
+  db.exec("drop table temp.x_aside; drop table temp.d; drop table if exists temp.y");
   return report;
 }
 
@@ -142,7 +144,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
   const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
   const values = countByNamespace(db);
-  const absent = (full ? removeAbsentDots(db, mac, source, tally) : 0) + removeDotsAbsentFromRefilled(db, tally);
+  const absent = (full ? removeAbsentDots(db, tally) : 0) + removeDotsAbsentFromRefilled(db, tally);
   const leavesGaps = leaveDoubtfulDots(db, mac, source);
   const removed = applyRemoves(db, tally);
   const tasksAdded = applyRegister(db, TASK_DOT, tally).rows;
