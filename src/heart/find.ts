@@ -1,6 +1,6 @@
 import type { MessageId, Millis, SessionId } from "../lib/brand.ts";
 import { ok } from "../lib/result.ts";
-import { cellsUnder } from "./cells.ts";
+import { getCell } from "./cells.ts";
 import { heartErrorOf, HeartFailure } from "./failure.ts";
 import type { HeartReader } from "./reader.ts";
 import { catchUp, emptyIndex, isDamagedIndex, matching, matchingUnindexed, matchOf, TOKENIZE } from "./search.ts";
@@ -41,7 +41,7 @@ export function searchHeart(store: TypedStore, reader: HeartReader, query: strin
   try {
     const { numbers, complete } = matchingMessages(store, match, limit * SPARE);
     const messages = numbers.flatMap((n) => messageHit(reader, n, query));
-    const memories = memoryHits(store, match, query, limit);
+    const memories = memoryHits(store, match, query, limit * SPARE);
     const first = memories.slice(0, Math.max(Math.ceil(limit / 4), limit - messages.length));
     return { hits: [...first, ...messages].slice(0, limit), complete };
   } catch (error) {
@@ -76,24 +76,32 @@ function matchingMessages(
   return { numbers, complete: complete && writing === null };
 }
 
-/** Memories are few: their index is made in memory for each search, so that none of their words is ever on the medium twice. */
-function memoryHits(store: TypedStore, match: string, query: string, limit: number): readonly Hit[] {
-  const { db, mac } = store;
-  const cells = cellsUnder(db, mac, Namespace.MEMORY)
-    .cells.filter((cell) => cell.value !== null)
-    .sort((a, b) => a.at - b.at);
-  if (cells.length === 0) return [];
-  db.exec(`create virtual table if not exists temp.remembered using fts5(text, content='', ${TOKENIZE})`);
-  db.exec("insert into temp.remembered (remembered) values ('delete-all')");
-  for (const [i, { key, value }] of cells.entries()) {
-    db.run("insert into temp.remembered (rowid, text) values (?, ?)", i + 1, `${key}\n${value ?? ""}`);
-  }
-  const rows = db.all("select rowid as n from temp.remembered where remembered match ? order by rank, rowid desc limit ?", match, limit);
-  db.exec("insert into temp.remembered (remembered) values ('delete-all')");
-  return rows.flatMap((row): Hit[] => {
-    const cell = cells[Number(row["n"]) - 1];
-    if (cell === undefined) return [];
-    return [{ kind: "memory", message: null, session: null, key: cell.key, at: cell.at, excerpt: excerptOf(cell.value ?? "", query) }];
+/**
+ * Memories are few: their index is made in memory for each search, so that none of their words is ever on the medium twice. Seals are
+ * checked of those that match.
+ */
+function memoryHits({ db, mac }: TypedStore, match: string, query: string, limit: number): readonly Hit[] {
+  db.exec(`create virtual table if not exists temp.remembered using fts5(text, content='', ${TOKENIZE});
+    create table if not exists temp.remembered_keys (n integer primary key, k text, v text)`);
+  const clear = "insert into temp.remembered (remembered) values ('delete-all'); delete from temp.remembered_keys";
+  db.exec(clear);
+  // Whole statements: a row at a time took three times as long.
+  db.run(
+    "insert into temp.remembered_keys (k, v) select k, v from cell where ns = ? and typeof(v) = 'text' order by hlc",
+    Namespace.MEMORY,
+  );
+  db.exec("insert into temp.remembered (rowid, text) select n, k || char(10) || v from temp.remembered_keys");
+  const keys = db.all(
+    `select k from (select rowid as n, rank as score from temp.remembered where remembered match ? order by score, rowid desc limit ?)
+      join temp.remembered_keys using (n) order by score, n desc`,
+    match,
+    limit,
+  );
+  db.exec(clear);
+  return keys.flatMap(({ k }): Hit[] => {
+    const cell = getCell(db, mac, Namespace.MEMORY, String(k));
+    if (cell === null || cell === "damaged" || cell.value === null) return [];
+    return [{ kind: "memory", message: null, session: null, key: cell.key, at: cell.at, excerpt: excerptOf(cell.value, query) }];
   });
 }
 
