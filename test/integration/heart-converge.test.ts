@@ -36,7 +36,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   weighted(2, fc.record({ kind: kind("clone"), at, from: at, fork: fc.nat(3).map((n) => n === 3) })),
   weighted(3, fc.record({ kind: kind("skew"), at, by: skew })),
   weighted(2, fc.record({ kind: kind("advance"), by: fc.constantFrom(...STEPS) })),
-  weighted(2, fc.record({ kind: kind("settle"), without: at, task: fc.nat(2) })),
+  weighted(2, fc.record({ kind: kind("settle"), without: at, task: fc.nat(2), again: fc.boolean() })),
 );
 
 const seed = fc.nat(0xffff);

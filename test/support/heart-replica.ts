@@ -44,7 +44,7 @@ export type Command =
   | { readonly kind: "retire"; readonly at: number; readonly other: number }
   | { readonly kind: "clone"; readonly at: number; readonly from: number; readonly fork: boolean }
   | { readonly kind: "pull"; readonly at: number; readonly from: number; readonly closed: boolean; readonly dry: boolean }
-  | { readonly kind: "settle"; readonly without: number; readonly task: number };
+  | { readonly kind: "settle"; readonly without: number; readonly task: number; readonly again: boolean };
 
 interface Done {
   /** Everything that its copy had heard of by then: what it happened after. */
@@ -283,6 +283,8 @@ export class Fleet implements Disposable {
       this.#close(replica);
       const report = must(verifyHeart(this.#deps(replica.skew), placeIn(replica.folder)));
       expect(report.faults).toEqual([]);
+      const file = bytesOf(replica.folder);
+      expect(forgottenTexts(replica.known).filter((text) => file.includes(text))).toEqual([]);
     }
   }
 
@@ -338,7 +340,7 @@ export class Fleet implements Disposable {
         this.#now += command.by;
         return null;
       case "settle":
-        this.#settle(command.without, command.task);
+        this.#settle(command);
         return null;
       case "skew":
         this.#replica(command.at).skew = command.by;
@@ -604,18 +606,18 @@ export class Fleet implements Disposable {
    * pruned, while the one away, given up by then, goes on with a writing session of which the others have heard the beginning. It would
    * rarely come together by chance.
    */
-  #settle(without: number, task: number): void {
+  #settle({ without, task, again }: Extract<Command, { kind: "settle" }>): void {
     this.#now += 8 * DAY;
     const away = this.replicas[without];
     const here = this.replicas.filter((replica) => replica !== away);
-    const goesOn: readonly Command[] =
+    const goesOn = (task: number): readonly Command[] =>
       away === undefined
         ? []
         : [
             { kind: "rename", at: without, task },
             { kind: "restore", at: without, task },
           ];
-    this.run(goesOn);
+    this.run(goesOn(task));
     for (const [i, into] of here.entries()) {
       if (away !== undefined) this.#pull(into, away);
       if (away !== undefined && i === 0) this.#retire(into, away);
@@ -785,6 +787,12 @@ function tasksOf(known: ReadonlySet<Operation>): ReadonlySet<string> {
 
 const redacted = (known: ReadonlySet<Operation>): ReadonlySet<string> =>
   new Set(operations(known, "redaction").map(({ target }) => target));
+
+function forgottenTexts(known: ReadonlySet<Operation>): readonly string[] {
+  const gone = redacted(known);
+  const said = [...operations(known, "message"), ...operations(known, "entry")];
+  return said.filter(({ id }) => gone.has(id)).map(({ text }) => text);
+}
 
 function streamsOf(known: ReadonlySet<Operation>): ReadonlyMap<number, number> {
   const ends = new Map<number, number>();
