@@ -90,7 +90,9 @@ export const RULES: readonly Rule[] = [
     id: "control-argument",
     judge: (request) => {
       const weak = request.arguments.find(({ role, label, required }) => role === "control" && label.i < required);
-      return weak === undefined ? null : { outcome: "ask", reason: `"${weak.name}" was not said by you: it comes from ${sourceOf(weak.label.i)}.` };
+      return weak === undefined
+        ? null
+        : { outcome: "ask", reason: `"${weak.name}" was not said by you: it comes from ${sourceOf(weak.label.i)}.` };
     },
   },
   {
@@ -99,7 +101,8 @@ export const RULES: readonly Rule[] = [
       const { sink } = request;
       if (sink === null || leaving(request) <= sink.maxC) return null;
       const secret = leaving(request) >= Confidentiality.SECRET;
-      if (secret && !sink.listed) return { outcome: "deny", reason: `This conversation holds secrets, and ${sink.name} is no place for them.` };
+      if (secret && !sink.listed)
+        return { outcome: "deny", reason: `This conversation holds secrets, and ${sink.name} is no place for them.` };
       return { outcome: "ask", reason: `What this conversation has seen is more confidential than what goes to ${sink.name}.` };
     },
   },

@@ -10,13 +10,21 @@ const OPERATIONS: readonly AccessRequest["operation"][] = ["read", "write", "run
 const SINKS: readonly (Sink | null)[] = [
   null,
   ...[false, true].flatMap((external) =>
-    [0, 2, 4].flatMap((maxC) => [false, true].map((listed): Sink => ({ name: "there", external, maxC: maxC as ConfidentialityLevel, listed }))),
+    [0, 2, 4].flatMap((maxC) =>
+      [false, true].map((listed): Sink => ({ name: "there", external, maxC: maxC as ConfidentialityLevel, listed })),
+    ),
   ),
 ];
 const STRICT: Readonly<Record<Outcome, number>> = { allow: 0, ask: 1, deny: 2 };
 
 const label = (c: ConfidentialityLevel, i: IntegrityLevel, k: readonly string[] = []): Label => ({ c, k, i, p: [] });
-const control = (i: IntegrityLevel, required: IntegrityLevel): Argument => ({ name: "path", role: "control", value: "x", label: label(0, i), required });
+const control = (i: IntegrityLevel, required: IntegrityLevel): Argument => ({
+  name: "path",
+  role: "control",
+  value: "x",
+  label: label(0, i),
+  required,
+});
 
 const request = (over: Partial<AccessRequest> = {}): AccessRequest => ({
   skill: "file_ops",
@@ -110,7 +118,10 @@ function broken(access: AccessRequest, decision: Decision): string[] {
   const trifecta = context.i === 0 && context.c >= 2 && (sink?.external === true || access.changesState);
   must(!trifecta || (decision.outcome !== "allow" && decision.tier >= 3 && !decision.batchable), "the trifecta passed");
   must(sink === null || context.c <= sink.maxC || decision.outcome !== "allow", "egress passed");
-  must(sink === null || sink.listed || context.c < 3 || context.c <= sink.maxC || decision.outcome === "deny", "secrets left for an unlisted sink");
+  must(
+    sink === null || sink.listed || context.c < 3 || context.c <= sink.maxC || decision.outcome === "deny",
+    "secrets left for an unlisted sink",
+  );
   const down = (access.operation === "write" || access.operation === "send") && context.c > object.label.c;
   must(!down || decision.outcome === "deny" || (access.declassifiable && decision.outcome === "ask"), "write down");
   must(access.plan === null || access.plan.includes(access.skill) || decision.outcome !== "allow", "outside the plan");
@@ -164,10 +175,17 @@ describe("labels", () => {
   });
   test("joining anything to a context never opens an access", () => {
     fc.assert(
-      fc.property(anyLabel, anyLabel, fc.constantFrom(...SINKS), fc.boolean(), fc.constantFrom(...TIERS), (context, more, sink, changesState, tier) => {
-        const access = request({ context, sink, changesState, tier });
-        expectAtLeast(decide(access), decide({ ...access, context: join(context, more) }), access);
-      }),
+      fc.property(
+        anyLabel,
+        anyLabel,
+        fc.constantFrom(...SINKS),
+        fc.boolean(),
+        fc.constantFrom(...TIERS),
+        (context, more, sink, changesState, tier) => {
+          const access = request({ context, sink, changesState, tier });
+          expectAtLeast(decide(access), decide({ ...access, context: join(context, more) }), access);
+        },
+      ),
       { numRuns: 3000 },
     );
   });
