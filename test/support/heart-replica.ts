@@ -637,7 +637,7 @@ export class Fleet implements Disposable {
       this.#compact(replica);
       this.#check(replica);
     }
-    if (away !== undefined) this.run([{ kind: "restore", at: without, task }]);
+    if (away !== undefined) this.run(goesOn(again ? task : task + 1));
     // What lost to what is forgotten now is listed at some of the others.
     else if (task === 0) this.run([{ kind: "forget", at: this.replicas.length - 1, key: 0 }]);
   }
