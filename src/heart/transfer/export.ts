@@ -97,7 +97,9 @@ function* pages(heart: ReadableHeart, store: TypedStore, { crypto }: HeartDeps):
     ({ id }) => [id],
     ({ id }) => {
       const entry = entries.get(id instanceof Uint8Array ? id.toHex() : "");
-      return entry === null ? null : { type: "entry", ...entry, at: iso(entry.at), label: plain(entry.label) };
+      if (entry === null) return null;
+      const { id: own, kind, ref, body } = entry;
+      return { type: "entry", id: own, kind, ref, body, at: iso(entry.at), label: plain(entry.label) };
     },
   );
 }
