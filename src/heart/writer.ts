@@ -181,8 +181,10 @@ class Transaction implements Stamps {
   replaced(row: SqlRow | null): void {
     if (row === null) return;
     const actor = Number(row["actor"]);
+    // With what a newer version had written in that row, which may be what is being forgotten.
+    const { changes } = this.#db.run("delete from aside where actor = ? and seq = ? and part = 1", actor, row["seq"] ?? null);
     const gone = this.#gone.get(actor) ?? { rows: 0, total: 0 };
-    this.#gone.set(actor, { rows: gone.rows + 1, total: gone.total + Number(row["seq"]) });
+    this.#gone.set(actor, { rows: gone.rows + 1 + changes, total: gone.total + (1 + changes) * Number(row["seq"]) });
   }
 
   stamp(visible: Hlc | 0): Hlc {

@@ -27,6 +27,7 @@ function sittings(folder: string): Scene {
     // So much that little is new, and rows are looked up by their dots.
     for (let i = 0; i < 80; i++) must(heart.state.set(`shared ${i}`, "as ever"));
   }
+  speakAnew(source, 12);
   cpSync(source, target, { recursive: true });
   const [here, there] = [openIn(target), openIn(source)];
   talk(there, "one", "two", "three", "four");
@@ -39,11 +40,20 @@ function sittings(folder: string): Scene {
   talk(here, ...Array.from({ length: 20 }, (_, i) => `here too ${i}`));
   here[Symbol.dispose]();
   there[Symbol.dispose]();
+  speakAnew(source, 6);
   const before = contentsOf(target);
   const genuine = join(folder, "genuine");
   cpSync(target, genuine, { recursive: true });
   must(mergeInto(genuine, placeIn(source).file));
   return { target, source, earlier: source, before, after: contentsOf(genuine), forgotten: "" as MessageId };
+}
+
+/** Each in a writing session of its own. */
+function speakAnew(folder: string, times: number): void {
+  for (let i = 0; i < times; i++) {
+    using heart = openIn(folder);
+    talk(heart, `once more, ${i}`);
+  }
 }
 
 /** The stream of which the target has a part and the source has more, and the one of which it is the other way round. */
@@ -77,28 +87,65 @@ function takeMessage(db: SqlDatabase, where: string, ...params: readonly SqlValu
   return row;
 }
 
-/** Makes entries of an index say what another one says: pointers in one of its pages. */
-function repeatEntry(file: string, index: string, of: (row: SqlRow) => boolean): void {
+/** Makes entries of an index say what another one says: pointers in one of its pages. `choose` gets the rows of each page in their order. */
+function repeatEntry(
+  file: string,
+  { index, table }: { readonly index: string; readonly table: string },
+  choose: (rows: readonly SqlRow[]) => { readonly entries: readonly number[]; readonly say: number } | null,
+): void {
   const bytes = readFileSync(file);
+  let done = false;
   {
     using db = open(file, true);
-    const rows = db.all("select actor, seq from cell order by actor, seq");
-    const mine = rows.flatMap((row, at) => (of(row) ? [at] : []));
+    const rows = db.all(`select actor, seq from ${table} order by actor, seq`);
     let first = 0;
-    let done = false;
     for (const page of db.all("select pageno, ncell from dbstat where name = ? and pagetype = 'leaf' order by path", index)) {
       const cells = Number(page["ncell"]);
-      const [a = -1, b = -1, c = -1] = mine.filter((at) => at >= first && at < first + cells).map((at) => at - first);
-      if (c !== -1 && !done) {
-        const pointers = (Number(page["pageno"]) - 1) * 4096 + 8;
-        for (const at of [a, c]) bytes.writeUInt16BE(bytes.readUInt16BE(pointers + 2 * b), pointers + 2 * at);
-        done = true;
-      }
+      const chosen: ReturnType<typeof choose> = done ? null : choose(rows.slice(first, first + cells));
+      const pointers = (Number(page["pageno"]) - 1) * 4096 + 8;
+      for (const at of chosen?.entries ?? []) bytes.writeUInt16BE(bytes.readUInt16BE(pointers + 2 * (chosen?.say ?? 0)), pointers + 2 * at);
+      done ||= chosen !== null;
+      // Above the leaves stands one entry between each two of them.
       first += cells + 1;
     }
-    if (!done) throw new Error("no page has three of the entries");
   }
+  if (!done) throw new Error("no page has such entries");
   writeFileSync(file, bytes);
+}
+
+const MERGER = join(import.meta.dir, "../support/heart-merge-child.ts");
+const PAGE = 4096;
+
+/** Six levels of pages over a tree's root, each of which names the one below thirty-one times: a walk comes by the root 31⁶ times. */
+function weave(file: string, tree: string): void {
+  using db = open(file, true);
+  const root = (Number(db.get("select rootpage from sqlite_schema where name = ?", tree)?.["rootpage"]) - 1) * PAGE;
+  const bytes = readFileSync(file);
+  const count = bytes.length / PAGE;
+  const isTable = bytes[root] === 13 || bytes[root] === 5;
+  const first = bytes.readUInt16BE(root + (bytes[root] === 13 || bytes[root] === 10 ? 8 : 12));
+  const levels = [Buffer.from(bytes.subarray(root, root + PAGE))];
+  for (let level = 1; level <= 6; level++) {
+    const page = Buffer.alloc(PAGE);
+    const below = count + level;
+    page[0] = isTable ? 5 : 2;
+    page.writeUInt16BE(30, 3);
+    page.writeUInt32BE(below, 8);
+    let top = PAGE;
+    for (let i = 0; i < 30; i++) {
+      // A child's page, and a number or, in an index, an entry: the first one of the root.
+      const key = isTable ? Buffer.from([0x81, i]) : bytes.subarray(root + first, root + first + (bytes[root + first] ?? 0) + 1);
+      top -= 4 + key.length;
+      page.writeUInt32BE(below, top);
+      key.copy(page, top + 4);
+      page.writeUInt16BE(top, 12 + 2 * i);
+    }
+    page.writeUInt16BE(top, 5);
+    levels.push(page);
+  }
+  levels.pop()?.copy(bytes, root);
+  bytes.writeUInt32BE(count + levels.length, 28);
+  writeFileSync(file, Buffer.concat([bytes, ...levels]));
 }
 
 const ATTACKS: readonly (readonly [string, (folder: string) => Scene, (file: string, scene: Scene) => void, RegExp])[] = [
@@ -160,9 +207,27 @@ const ATTACKS: readonly (readonly [string, (folder: string) => Scene, (file: str
     sittings,
     (file, scene) => {
       const { actor, low } = partial(scene);
-      repeatEntry(file, "cell_dot", (row) => row["actor"] === actor && Number(row["seq"]) > low);
+      repeatEntry(file, { index: "cell_dot", table: "cell" }, (rows) => {
+        const [a, b, c] = rows.flatMap((row, at) => (row["actor"] === actor && Number(row["seq"]) > low ? [at] : []));
+        return a === undefined || b === undefined || c === undefined ? null : { entries: [a, c], say: b };
+      });
     },
-    /twice|disagree/,
+    /twice/,
+  ],
+  [
+    "an index yields rows of another stream than was asked for",
+    sittings,
+    (file, scene) => {
+      using target = open(placeIn(scene.target).file, true);
+      const isKnown = (row: SqlRow | undefined): boolean =>
+        row !== undefined && target.get("select 1 from vv where actor = ? and seq >= ?", row["actor"] ?? null, row["seq"] ?? null) !== null;
+      repeatEntry(file, { index: "actor_dot", table: "actor" }, (rows) => {
+        const say = rows.findIndex(isKnown);
+        const asked = rows.findIndex((row, at) => at > say && !isKnown(row) && isKnown(rows[at + 1]));
+        return say === -1 || asked === -1 ? null : { entries: [asked + 1], say };
+      });
+    },
+    /wrong place/,
   ],
   [
     "where tasks are compared, another row has the number of a task that was taken out",
@@ -188,6 +253,21 @@ describe("forged copies in which every count and every sum is right", () => {
     expect([outcome, why, fault]).toEqual(["refused", why, null]);
     expect(why).toMatch(words);
   });
+
+  test.each(["vv", "vv_hot", "message", "message_dot", "cell", "cell_dot", "task_dot", "task_dot_dot", "remove_floor"])(
+    "a copy whose %s is a tree woven so that no walk through it ends is done with",
+    (tree) => {
+      using dir = tempDir("noctem-forged-");
+      // Where the copy is merged in full, most is read.
+      const { target } = stage(dir.path, true);
+      const source = join(dir.path, "source");
+      weave(placeIn(source).file, tree);
+      const child = Bun.spawnSync([process.execPath, MERGER, target, source], { timeout: 20_000, stderr: "ignore" });
+      expect([child.exitedDueToTimeout ?? false, child.signalCode ?? null]).toEqual([false, null]);
+      expect(child.stdout.toString()).toStartWith("begin\n");
+    },
+    30_000,
+  );
 
   test("the same scene without an attack merges", () => {
     using dir = tempDir("noctem-forged-");

@@ -89,6 +89,59 @@ describe("a copy that a newer version wrote", () => {
     must(third.state.set("moody", "changed by the older one"));
   });
 
+  test("what it says of a row goes with that row, wherever it was carried", () => {
+    using dir = copies("newer", "here", "third");
+    fromTheFuture(dir.at("newer"));
+    must(mergeInto(dir.at("here"), placeIn(dir.at("newer")).file));
+    must(mergeInto(dir.at("third"), placeIn(dir.at("here")).file));
+    {
+      using here = openIn(dir.at("here"));
+      must(here.state.set("moody", "changed here"));
+    }
+    expect(aside(dir.at("here"))).toEqual(["dream 0", "dream 0"]);
+    must(mergeInto(dir.at("third"), placeIn(dir.at("here")).file));
+    expect(aside(dir.at("third"))).toEqual(["dream 0", "dream 0"]);
+    expect([sound(dir.at("here")), sound(dir.at("third"))]).toEqual([[], []]);
+  });
+
+  test("what it says of a row that loses here is not carried", () => {
+    using dir = copies("newer", "here");
+    fromTheFuture(dir.at("newer"));
+    {
+      using here = openIn(dir.at("here"));
+      must(here.state.set("moody", "later"));
+    }
+    must(mergeInto(dir.at("here"), placeIn(dir.at("newer")).file));
+    expect(aside(dir.at("here"))).toEqual(["dream 0", "dream 0"]);
+    expect(sound(dir.at("here"))).toEqual([]);
+  });
+
+  test("a row that is carried and taken out is missed", () => {
+    using dir = copies("newer", "here", "third");
+    fromTheFuture(dir.at("newer"));
+    must(mergeInto(dir.at("here"), placeIn(dir.at("newer")).file));
+    for (const part of [0, 1]) {
+      cpSync(dir.at("here"), dir.at(`here ${part}`), { recursive: true });
+      {
+        using db = raw(dir.at(`here ${part}`));
+        db.run("delete from aside where part = ?", part);
+      }
+      expect(mergeInto(dir.at("third"), placeIn(dir.at(`here ${part}`)).file)).toMatchObject({ ok: false, error: { kind: "damaged" } });
+    }
+    expect(aside(dir.at("third"))).toEqual([]);
+  });
+
+  test("a table of it that is code rather than rows is left alone", () => {
+    using dir = copies("newer", "here");
+    fromTheFuture(dir.at("newer"));
+    {
+      using db = raw(dir.at("newer"));
+      db.exec("create virtual table words using fts5 (actor, seq, mac)");
+      db.exec("insert into words values (1, 1, 'not sealed')");
+    }
+    expect(must(mergeInto(dir.at("here"), placeIn(dir.at("newer")).file))).toMatchObject({ aside: 3 });
+  });
+
   test("is refused when a row of a table nobody here knows is not what was written", () => {
     using dir = copies("newer", "here");
     fromTheFuture(dir.at("newer"), "wrong");

@@ -1,5 +1,5 @@
 import type { SqlDatabase } from "../sql.ts";
-import { CELL, ENTRY, MESSAGE, Namespace, REDACTION, TASK_DOT, TASK_REMOVE, type MergedTable } from "../tables.ts";
+import { CELL, ENTRY, MERGED, MESSAGE, Namespace, REDACTION, TASK_DOT, TASK_REMOVE, type MergedTable } from "../tables.ts";
 import { staged } from "./delta.ts";
 
 /** Rows that came and went in this file's streams: what the books have to follow. */
@@ -58,6 +58,9 @@ export function applyRegister(db: SqlDatabase, table: MergedTable, tally: Tally)
   db.run(`delete from ${x} where rowid in (select x from temp.m where not wins)`);
   const rows = tally.count(db, `${x} x`, 1);
   tally.count(db, "temp.m m where m.wins", -1, "m");
+  // What a newer version had written in the rows that go.
+  const carried = "temp.m m cross join main.aside a on a.actor = m.actor and a.seq = m.seq where m.wins and a.part = 1";
+  if (tally.count(db, carried, -1, "a") > 0) db.run(`delete from main.aside where (actor, seq) in (select a.actor, a.seq from ${carried})`);
   if (rows > 0) {
     const updates = [...table.columns, "mac"].filter((column) => !table.merge.key.includes(column));
     db.run(
@@ -175,6 +178,14 @@ export function applyRemoves(db: SqlDatabase, tally: Tally): number {
 
 /** Rows carried for a newer version. */
 export function applyAside(db: SqlDatabase, tally: Tally): number {
+  for (const { name } of MERGED) {
+    // Not of rows that lost or were gone already: they may hold what was forgotten.
+    db.run(
+      `delete from temp.x_aside as x where x.part = 1 and x.tbl = ?
+        and not exists (select 1 from main.${name} r where r.actor = x.actor and r.seq = x.seq)`,
+      name,
+    );
+  }
   db.run("delete from temp.x_aside as x where exists (select 1 from main.aside a where a.actor = x.actor and a.seq = x.seq)");
   tally.count(db, "temp.x_aside x", 1);
   return db.run("insert into main.aside (actor, seq, tbl, part, bytes, mac) select actor, seq, tbl, part, bytes, mac from temp.x_aside")

@@ -42,6 +42,10 @@ export function stageDelta(stage: Stage): Delta {
   stageAside(stage, bound);
   for (const table of source.shape.unknown) stageUnknown(stage, table, bound);
   countStaged(stage, "temp.x_aside", "aside", seen);
+  for (const actor of seen.keys()) {
+    // A broken index gives rows that nobody asked for.
+    if (!streams.has(actor)) throw refused(source.file, `rows of writing session ${actor} stand in the wrong place`);
+  }
   for (const [actor, stream] of streams) {
     const found = seen.get(actor) ?? { rows: 0, total: 0 };
     if (found.rows !== stream.rows || found.total !== stream.total) {

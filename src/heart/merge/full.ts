@@ -37,7 +37,7 @@ export function listDoubtfulStreams(stage: Stage): void {
   const { db } = stage;
   copyDots(stage);
   countWholeSource(stage);
-  db.run(`insert or ignore into temp.d select sv.actor, tv.seq, tv.seq, sv.seq, sv.gap from main.vv tv cross join s.vv sv on sv.actor = tv.actor
+  db.run(`insert or ignore into temp.d select sv.actor, tv.seq, tv.seq, sv.seq, sv.gap from s.vv sv cross join main.vv tv on tv.actor = sv.actor
     where sv.gap is null and tv.actor in (select t.actor from main.task_dot t where t.seq <= sv.seq and ${UNSEEN})`);
 }
 
@@ -107,7 +107,7 @@ function copyDots({ db, mac, source }: Stage): void {
   const columns = TASK_DOT.columns;
   const most = source.summary.hot.rows + source.summary.cold.rows;
   db.exec("drop table if exists temp.y; create temp table y (elem, actor, seq, hlc, mac, primary key (elem, actor)) without rowid");
-  db.run(`insert into temp.y select ${columns.join(", ")}, mac from s.task_dot limit ?`, most + 1);
+  db.run(`insert or ignore into temp.y select ${columns.join(", ")}, mac from s.task_dot limit ?`, most + 1);
   db.each(`select ${columns.join(", ")}, mac from temp.y`, (row) => {
     const values = columns.map((name) => row[name] ?? null);
     if (!mac.verify(TASK_DOT.name, values, row["mac"] ?? null)) throw refused(source.file, "a task of it is not what was written");

@@ -72,7 +72,8 @@ function newerShape(
     if (ours.get(name)?.sql !== theirs.get(name)?.sql) return { fault: `its index ${quoted(name)} is not that of a heart` };
   }
   const unknown = [...theirs.values()]
-    .filter(({ type, name }) => type === "table" && !ours.has(name) && !DERIVED.test(name))
+    // A virtual table is code that would run on what the file says.
+    .filter(({ type, name, sql }) => type === "table" && /^create table\b/i.test(sql) && !ours.has(name) && !DERIVED.test(name))
     .map(({ name }) => ({ name, columns: columnsOf(db, "s", name).map((column) => column.name) }))
     .filter(({ columns }) => ["actor", "seq", "mac"].every((name) => columns.includes(name)))
     .map(({ name, columns }) => ({ name, columns: columns.filter((column) => column !== "mac" && column !== "n") }));

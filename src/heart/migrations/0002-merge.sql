@@ -82,8 +82,9 @@ create table entry_body (
   body text not null
 ) strict;
 
--- Rows that a newer version wrote and this one does not understand, as the canonical bytes that their MAC is over. They travel on,
--- and a version that knows them takes them in. part: 1 when the row also stands in its table, without the columns unknown here.
+-- Rows that a newer version wrote and this one does not understand, as the canonical bytes that their own MAC is over. They travel on,
+-- and a version that knows them takes them in. part: 1 when the row also stands in its table, without the columns unknown here; it goes with
+-- that row. mac: over these columns; the row's own follows from its bytes.
 create table aside (
   actor integer not null check (actor between 1 and 9007199254740991),
   seq integer not null check (seq between 1 and 9007199254740991),
