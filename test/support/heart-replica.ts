@@ -439,7 +439,8 @@ export class Fleet implements Disposable {
             ? (["message", (id: string) => heart.redact(id as MessageId)] as const)
             : (["entry", (id: string) => heart.entries.forget(id)] as const);
         const there = operations(replica.known, type);
-        const target = there[command.which % Math.max(there.length, 1)]?.id;
+        // The newest first: what is said and forgotten before anybody hears of it travels without its text.
+        const target = there.at(-1 - (command.which % Math.max(there.length, 1)))?.id;
         if (target === undefined) return;
         const already = redacted(replica.known).has(target);
         must(forget(target));
