@@ -54,9 +54,13 @@ export async function withSession(
   edge: "tui" | "headless",
   use: (session: SessionPort, library: ModelLibrary) => Promise<number>,
 ): Promise<number> {
-  const code = await sit(request, edge, use);
-  // Whoever ended it from outside is waiting for the process to go.
-  if (request.settings.store && !request.io.signal.aborted) request.io.err(careAfterSitting(heartDeps(), request.layout));
+  let sat = false;
+  const code = await sit(request, edge, async (session, library) => {
+    sat = true;
+    return await use(session, library);
+  });
+  // A heart that could not be opened was told of; and whoever ended the sitting from outside is waiting for the process to go.
+  if (sat && request.settings.store && !request.io.signal.aborted) request.io.err(careAfterSitting(heartDeps(), request.layout));
   return code;
 }
 
