@@ -75,6 +75,8 @@ export interface LoadedModel {
   /** `none`: a base model without a chat template; it continues text and is said to do so. */
   readonly template: { readonly source: "embedded" | "override" | "none"; readonly wrapper: string };
   readonly threads: ThreadPlan;
+  /** Threads last from token to token. False after an update that moved what they are reached by: two then bring little over one. */
+  readonly lastingThreads: boolean;
   readonly loadMs: number;
 }
 

@@ -122,6 +122,7 @@ export const LoadedModelSchema = v.strictObject({
   gpu: v.strictObject({ layers: count, device: v.nullable(v.string()), reason: v.string() }),
   template: v.strictObject({ source: v.picklist(["embedded", "override", "none"]), wrapper: v.string() }),
   threads: ThreadPlanSchema,
+  lastingThreads: v.boolean(),
   loadMs: amount,
 }) satisfies v.GenericSchema<LoadedModel, LoadedModel>;
 

@@ -47,6 +47,7 @@ export class ScriptedEngine implements ModelEngine {
       gpu: { layers: 0, device: null, reason: "no GPU pack beside the program" },
       template: { source: this.templateSource, wrapper: "test" },
       threads: { prompt: 1, generate: 1, measured: [{ threads: 1, promptTokensPerSecond: 100, generateTokensPerSecond: 10 }] },
+      lastingThreads: true,
       loadMs: 1,
     });
   }

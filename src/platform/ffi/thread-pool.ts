@@ -22,13 +22,24 @@ export interface ThreadPools extends Disposable {
    * Only while nothing is decoded.
    */
   use(threads: number): void;
+  /**
+   * After the last batch for now: its threads sleep until the next one. Without it they look for work for another 0.2 s, on a core that another
+   * program could have.
+   */
+  rest(): void;
   /** Ends the threads. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
   [Symbol.dispose](): void;
 }
 
+/** What the addon says of its context; llama.cpp must say the same of the one that is found. */
+export interface ContextFacts {
+  readonly contextSize: number;
+  readonly threads: number;
+}
+
 export interface PoolLibraries {
   /** `null` where this is not the build that it was made for. */
-  attach(context: object, model: object, contextSize: number): ThreadPools | null;
+  attach(context: object, model: object, facts: ContextFacts): ThreadPools | null;
 }
 
 /** While the libraries' files are still there: they are opened by path, and that gives the copies that are loaded. */
@@ -50,12 +61,14 @@ export function poolLibraries(): PoolLibraries | null {
 function openLibraries(llamaPath: string, basePath: string, cpuPath: string): PoolLibraries {
   const llama = dlopen(llamaPath, {
     llama_n_ctx: { args: ["ptr"], returns: "u32" },
+    llama_n_threads: { args: ["ptr"], returns: "i32" },
     llama_attach_threadpool: { args: ["ptr", "ptr", "ptr"], returns: "void" },
     llama_detach_threadpool: { args: ["ptr"], returns: "void" },
   }).symbols;
   const base = dlopen(basePath, { ggml_threadpool_params_init: { args: ["ptr", "i32"], returns: "void" } }).symbols;
   const cpu = dlopen(cpuPath, {
     ggml_threadpool_new: { args: ["ptr"], returns: "ptr" },
+    ggml_threadpool_pause: { args: ["ptr"], returns: "void" },
     ggml_threadpool_free: { args: ["ptr"], returns: "void" },
   }).symbols;
 
@@ -68,9 +81,9 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string): Po
   };
 
   return {
-    attach(context, model, contextSize) {
+    attach(context, model, { contextSize, threads: inForce }) {
       const pointer = contextPointer(context, model);
-      if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize) return null;
+      if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize || llama.llama_n_threads(pointer) !== inForce) return null;
       const pools = new Map<number, Pointer>();
       let attached: number | null = null;
       return {
@@ -86,6 +99,11 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string): Po
           pools.set(threads, pool);
           llama.llama_attach_threadpool(pointer, pool, pool);
           attached = threads;
+        },
+        rest() {
+          // The next batch wakes it. A pool that another took the place of sleeps already: llama.cpp sees to that.
+          const pool = attached === null ? undefined : pools.get(attached);
+          if (pool !== undefined) cpu.ggml_threadpool_pause(pool);
         },
         [Symbol.dispose]() {
           for (const pool of pools.values()) cpu.ggml_threadpool_free(pool);

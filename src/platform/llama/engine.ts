@@ -186,6 +186,7 @@ export class LlamaEngine implements LocalEngine {
             ? { source: "none", wrapper: "continuation" }
             : { source: request.template === null ? "embedded" : "override", wrapper: "jinja" },
         threads,
+        lastingThreads: decoder.pooled,
         loadMs: Math.round(performance.now() - start),
       });
     } catch (error) {

@@ -60,7 +60,8 @@ export function openDecoder(
 ): Decoder {
   const native = prefer === "native" ? nativeParts(context) : null;
   if (native === null) return new PublicDecoder(context.getSequence());
-  return new NativeDecoder(context.model, native, libraries?.attach(native.context, native.model, context.contextSize) ?? null);
+  const facts = { contextSize: context.contextSize, threads: native.context.getThreads() };
+  return new NativeDecoder(context.model, native, libraries?.attach(native.context, native.model, facts) ?? null);
 }
 
 interface NativeContext {
@@ -181,8 +182,9 @@ class NativeDecoder implements Decoder {
         if (token === -1) throw new Error("llama.cpp found no token to sample");
         return token;
       },
-      async close() {
+      close: async () => {
         sampler.dispose();
+        this.#pools?.rest();
       },
     };
   }
@@ -198,6 +200,7 @@ class NativeDecoder implements Decoder {
       return found;
     } finally {
       sampler.dispose();
+      this.#pools?.rest();
     }
   }
 

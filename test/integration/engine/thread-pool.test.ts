@@ -1,22 +1,66 @@
-import { expect, test } from "bun:test";
+import { beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { load, say, startEngine, value } from "../../support/engine.ts";
 import { writeTinyModel } from "../../support/gguf.ts";
 import { tempDir } from "../../support/noctem.ts";
+import type { ThreadPoolReport } from "../../support/thread-pool-child.ts";
 
 const CHILD = join(import.meta.dir, "../../support/thread-pool-child.ts");
+/** Milliseconds. Threads that wait for each other on a machine busy with other work take their time. */
+const PATIENCE = 60_000;
 
 /**
  * An update of node-llama-cpp moves what the pool is reached by, and then there is none: two threads would be slower than one again, and nobody
- * would notice. This test would.
+ * would notice. These tests would.
  */
-test("this build of node-llama-cpp gets threads that last: the same tokens with any number, and none is left behind", async () => {
-  using dir = tempDir("noctem-pool-");
-  const model = join(dir.path, "tiny.gguf");
-  writeTinyModel(model);
-  const child = Bun.spawn([process.execPath, CHILD, model], { stdio: ["ignore", "pipe", "inherit"], timeout: 60_000 });
-  const line = (await child.stdout.text()).trim();
-  const seen = JSON.parse(line) as { pooled: boolean; answers: number; counts: number[]; refused: boolean[]; accepted: boolean };
-  expect(seen).toMatchObject({ pooled: true, answers: 1, accepted: true, refused: [false, false, false, false] });
-  // The first cycle also starts what lasts for the process.
-  expect(Math.max(...seen.counts)).toBe(seen.counts[1] ?? 0);
+describe("threads that last", () => {
+  let seen: ThreadPoolReport;
+  beforeAll(async () => {
+    using dir = tempDir("noctem-pool-");
+    const model = writeTinyModel(join(dir.path, "tiny.gguf"));
+    const child = Bun.spawn([process.execPath, CHILD, model], { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE });
+    seen = JSON.parse((await child.stdout.text()).trim()) as ThreadPoolReport;
+  }, PATIENCE);
+
+  test("this build of node-llama-cpp gets them, and they are the same from token to token", () => {
+    expect(seen).toMatchObject({ pooled: true, accepted: true, lasting: true });
+  });
+
+  test("they do work, and stay out of it when one thread is asked for", () => {
+    expect(seen.working).toBe(true);
+    expect(seen.aside).toBeLessThanOrEqual(2);
+  });
+
+  test("any number of them gives the same tokens", () => {
+    expect(seen.answers).toBe(1);
+  });
+
+  test("a pool of two and one of three are one and two threads more, and none is left behind", () => {
+    expect(seen.during).toEqual([3, 3, 3]);
+    expect(seen.after).toEqual([0, 0, 0]);
+  });
+
+  test("they sleep between answers", () => {
+    // Looking for work they turn a fixed number of rounds, 15 ticks and more, however busy the machine is.
+    expect(seen.idle).toHaveLength(2);
+    for (const used of seen.idle) expect(used).toBeLessThanOrEqual(2);
+  });
+
+  test("objects and facts that do not fit each other get none", () => {
+    expect(seen.refused).toEqual(seen.refused.map(() => false));
+  });
+
+  test(
+    "the engine reports them and answers with them",
+    async () => {
+      using dir = tempDir("noctem-pool-");
+      const path = writeTinyModel(join(dir.path, "says.gguf"), { says: ["Hello", " there"] });
+      await using engine = startEngine({ env: { NOCTEM_THREADS: "2" } });
+      const loaded = await load(engine, path);
+      expect(loaded).toMatchObject({ lastingThreads: true });
+      const said = await say(engine, loaded, "hello");
+      expect({ text: said.text, stop: value(said.result).stop }).toEqual({ text: "Hello there", stop: "end" });
+    },
+    PATIENCE,
+  );
 });

@@ -367,6 +367,7 @@ describe("engine host", () => {
       gpu: { layers: 0, device: null, reason: "" },
       template: { source: "none", wrapper: "" },
       threads: { prompt: 1, generate: 1, measured: [] },
+      lastingThreads: true,
       loadMs: 1,
     };
     last(children).say({ type: "done", id: 1, value: model });
