@@ -218,16 +218,20 @@ const ATTACKS: readonly (readonly [string, (folder: string) => Scene, (file: str
     "an index yields rows of another stream than was asked for",
     sittings,
     (file, scene) => {
+      using source = open(file, true);
       using target = open(placeIn(scene.target).file, true);
+      const reaches = (db: SqlDatabase, actor: SqlValue): number =>
+        Number(db.get("select seq from vv where actor = ?", actor)?.["seq"] ?? 0);
       const isKnown = (row: SqlRow | undefined): boolean =>
-        row !== undefined && target.get("select 1 from vv where actor = ? and seq >= ?", row["actor"] ?? null, row["seq"] ?? null) !== null;
+        row !== undefined && reaches(target, row["actor"] ?? null) >= reaches(source, row["actor"] ?? null);
       repeatEntry(file, { index: "actor_dot", table: "actor" }, (rows) => {
         const say = rows.findIndex(isKnown);
         const asked = rows.findIndex((row, at) => at > say && !isKnown(row) && isKnown(rows[at + 1]));
         return say === -1 || asked === -1 ? null : { entries: [asked + 1], say };
       });
     },
-    /wrong place/,
+    // Where a search comes by the entry, it misses what it was for.
+    /wrong place|missing/,
   ],
   [
     "where tasks are compared, another row has the number of a task that was taken out",
