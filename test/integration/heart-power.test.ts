@@ -9,9 +9,9 @@ test.skipIf(!canTrace)(
   "power that goes at any moment of writing and merging: before or after, and nothing acknowledged is lost (needs strace)",
   () => {
     using dir = tempDir("noctem-power-");
-    const { images, fault } = cutEverywhere(dir.path, 8, 1, mulberry32(SEED));
+    const { images, fault } = cutEverywhere(dir.path, 8, 3, mulberry32(SEED));
     expect([SEED, fault]).toEqual([SEED, null]);
-    expect(images).toBeGreaterThan(300);
+    expect(images).toBeGreaterThan(1000);
   },
   120_000,
 );

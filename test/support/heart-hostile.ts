@@ -1,5 +1,6 @@
 import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import type { MergeReport } from "../../src/heart/merge/merge.ts";
 import type { HeartError } from "../../src/heart/port.ts";
@@ -10,6 +11,7 @@ import type { Result } from "../../src/lib/result.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { BUILD, must, openIn, placeIn, say, talk } from "./heart.ts";
+import { replayed, unsynced } from "./unsynced.ts";
 
 const label: Label = { c: 2, k: ["heart"], i: 2, p: ["console"] };
 
@@ -28,19 +30,20 @@ export interface Scene {
 
 /** `pruned`: the source has compacted away removes that the target never saw, so that it is merged in full. */
 export function stage(folder: string, pruned: boolean): Scene {
+  const deps = replayed(1);
   const [target, source, earlier] = [join(folder, "target"), join(folder, "source"), join(folder, "earlier")];
   mkdirSync(source, { recursive: true });
   const doomed: string[] = [];
   let forgotten: MessageId | null = null;
   {
-    using heart = openIn(source);
+    using heart = openIn(source, deps);
     const { messages } = talk(heart, "shared from the start", "to be forgotten");
     forgotten = messages[1]?.id ?? null;
     for (let i = 0; i < 4; i++) doomed.push(must(heart.tasks.add({ title: `shared ${i}` })).id);
     must(heart.memory.remember("shared", "value", label));
   }
   // A copy taken while the source's process is still at it: the target has a part of that stream.
-  const sitting = openIn(source);
+  const sitting = openIn(source, deps);
   const { session, messages } = talk(sitting, "begun before the copy");
   cpSync(source, target, { recursive: true });
   talk(sitting, "and gone on after it");
@@ -49,7 +52,7 @@ export function stage(folder: string, pruned: boolean): Scene {
   must(sitting.memory.remember("shared", "changed by the source", label));
   sitting[Symbol.dispose]();
   for (let round = 0; round < 5; round++) {
-    using heart = openIn(source);
+    using heart = openIn(source, deps);
     talk(heart, `round ${round}`, "words ".repeat(200 * round), `end of ${round}`);
     must(heart.memory.remember(`key ${round % 3}`, `value ${round}`, label));
     must(heart.state.set("state", String(round)));
@@ -60,12 +63,12 @@ export function stage(folder: string, pruned: boolean): Scene {
     must(heart.entries.append({ kind: "skill", body: `ran ${round}`, label }));
   }
   {
-    using heart = openIn(target);
+    using heart = openIn(target, deps);
     talk(heart, "said at the target");
     must(heart.memory.remember("shared", "changed by the target", label));
     must(heart.tasks.add({ title: "of the target" }));
   }
-  if (pruned) must(heartCopies(heartDeps(), placeIn(source), BUILD).compact());
+  if (pruned) must(heartCopies(heartDeps(deps), placeIn(source), BUILD).compact());
   const before = contentsOf(target);
   const genuine = join(folder, "genuine");
   cpSync(target, genuine, { recursive: true });
@@ -74,7 +77,7 @@ export function stage(folder: string, pruned: boolean): Scene {
 }
 
 export const mergeInto = (folder: string, file: string): Result<MergeReport, HeartError> =>
-  heartCopies(heartDeps(), placeIn(folder), BUILD).merge(file, { dryRun: false });
+  heartCopies(heartDeps({ sql: unsynced }), placeIn(folder), BUILD).merge(file, { dryRun: false });
 
 /** Every merged row and every text, but for what noting a refused merge adds. */
 export function contentsOf(folder: string): string {
@@ -123,7 +126,10 @@ export function judge(folder: string, scene: Scene, hostile: string): Verdict {
   const genuine = mergeInto(work, placeIn(scene.source).file);
   if (!genuine.ok) return { outcome, why, fault: `the genuine source is refused afterwards: ${genuine.error.kind}` };
   const then = contentsOf(work);
-  return { outcome, why, fault: then === scene.after ? null : `after the genuine merge ${difference(then, scene.after)}` };
+  if (then !== scene.after) return { outcome, why, fault: `after the genuine merge ${difference(then, scene.after)}` };
+  // Counts that are wrong would keep this copy out everywhere, later.
+  const [broken] = must(verifyHeart(heartDeps({ sql: unsynced }), placeIn(work))).faults;
+  return { outcome, why, fault: broken === undefined ? null : `the target is not sound: ${broken.detail}` };
 }
 
 function difference(found: string, wanted: string): string {

@@ -4,6 +4,7 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { must, openIn, placeIn, talk } from "./heart.ts";
 import { PowerCut, readTrace, STRACE, type Step } from "./power-cut.ts";
+import { unsynced } from "./unsynced.ts";
 
 const CHILD = join(import.meta.dir, "heart-power-child.ts");
 
@@ -49,7 +50,7 @@ export function faultsOf(
   for (const [name, bytes] of image) writeFileSync(join(folder, name), bytes);
   const faults: string[] = [];
   {
-    using heart = openIn(folder);
+    using heart = openIn(folder, { sql: unsynced });
     const stored = new Map(
       heart
         .sessions(999)
@@ -65,11 +66,11 @@ export function faultsOf(
       } else if (!stored.has(what) && !acknowledged.includes(`forget ${what}`)) faults.push(`${what} is lost`);
     }
   }
-  const report = must(verifyHeart(heartDeps(), placeIn(folder)));
+  const report = must(verifyHeart(heartDeps({ sql: unsynced }), placeIn(folder)));
   return [...faults, ...report.faults.map((fault) => fault.detail)];
 }
 
-/** Tries `each` images after every step. Returns how many were tried, and the first that is not sound. */
+/** Tries up to `each` images after every step. Returns how many different ones were tried, and the first that is not sound. */
 export function cutEverywhere(
   folder: string,
   messages: number,
@@ -80,12 +81,17 @@ export function cutEverywhere(
   const cut = new PowerCut(new Map([["heart.sqlite", before]]));
   const acknowledged: string[] = [];
   let images = 0;
+  const seen = new Set<string>();
   for (const [i, step] of steps.entries()) {
     cut.apply(step);
     if (step.kind === "acknowledge") acknowledged.push(step.what);
     for (let n = 0; n < each; n++) {
+      const image = cut.image(random);
+      const key = [acknowledged.length, ...[...image].map(([name, bytes]) => `${name} ${Bun.hash(bytes)}`)].join();
+      if (seen.has(key)) continue;
+      seen.add(key);
       images++;
-      const faults = faultsOf(join(folder, "image"), placeIn(join(folder, "own")).keysDir, cut.image(random), acknowledged);
+      const faults = faultsOf(join(folder, "image"), placeIn(join(folder, "own")).keysDir, image, acknowledged);
       if (faults.length > 0) return { images, fault: `after step ${i} (${step.kind}): ${faults.join("; ")}` };
     }
   }

@@ -117,10 +117,9 @@ export class PowerCut {
     const disk = this.#disks.get(step.file) ?? { safe: null, pending: [], named: false };
     this.#disks.set(step.file, disk);
     if (step.kind === "sync") {
-      // The bytes are safe; whether a new name is, the folder's sync says. SQLite and every journalling file system keep the two together.
+      // The bytes are safe; whether a new name is, only the folder's sync says: the file systems of sticks have no journal.
       disk.safe = contentsOf(disk, disk.pending);
       disk.pending = [];
-      if (disk.safe !== null) disk.named = true;
     } else disk.pending.push(step);
   }
 
