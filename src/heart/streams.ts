@@ -183,9 +183,16 @@ export function readSummary(db: SqlDatabase, mac: RowMac, schema: "main" | "s"):
   const value = row?.["v"];
   if (!(value instanceof Uint8Array) || value.length !== SUMMARY_BYTES) return null;
   if (!mac.verify("meta", [VECTOR, value], row?.["mac"] ?? null)) return null;
-  const view = new DataView(value.buffer, value.byteOffset + 2 * SUMS_BYTES);
-  const floors = { rows: Number(view.getBigUint64(0)), seqs: Number(view.getBigUint64(8)) };
-  return { hot: unpackSums(value, 0), cold: unpackSums(value, SUMS_BYTES), floors };
+  return { hot: unpackSums(value, 0), cold: unpackSums(value, SUMS_BYTES), floors: unpackFloors(value) };
+}
+
+/** What a summary, whose seal was checked, says of floors; `null` when it is none. */
+export const floorsOf = (summary: SqlValue | undefined): StreamSummary["floors"] | null =>
+  summary instanceof Uint8Array && summary.length === SUMMARY_BYTES ? unpackFloors(summary) : null;
+
+function unpackFloors(summary: Uint8Array): StreamSummary["floors"] {
+  const view = new DataView(summary.buffer, summary.byteOffset + 2 * SUMS_BYTES);
+  return { rows: Number(view.getBigUint64(0)), seqs: Number(view.getBigUint64(8)) };
 }
 
 function writeSummary(db: SqlDatabase, mac: RowMac, summary: StreamSummary): void {

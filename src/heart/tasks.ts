@@ -187,47 +187,34 @@ function taskIn(row: SqlRow, read: (elem: Uint8Array) => Task | null): readonly 
   return task === null ? [] : [task];
 }
 
+/**
+ * What the overview has to say of each task in `dots`. Values that this version does not write stand as their defaults, as they do where a
+ * task is read. One statement for any number of tasks: a merge that brings 100,000 changes would spend half its time on them one by one.
+ */
+const overviewOf = (dots: string): string => {
+  const cell = (name: keyof typeof ATTRIBUTES): string => `from cell where ns = 'task' and k = lower(hex(elem)) || '.${name}'`;
+  const closed = TASK_STATUSES.filter((status) => !OPEN.has(status)).map((status) => `'"${status}"'`);
+  return `select elem, not exists (select 1 ${cell("status")} and v in (${closed.join(", ")})) as open,
+    coalesce((select cast(v as integer) ${cell("priority")} and v glob '[0-9]'), ${DEFAULTS.priority}) as priority,
+    (select cast(v as integer) ${cell("due")} and case when json_valid(v) then json_type(v) = 'integer' end) as due, min(hlc) as added
+    from task_dot ${dots} group by elem`;
+};
+const NAMED = "elem in (select unhex(value) from json_each(?))";
+
 /** Brings the overview in line with what stands in the file, for these tasks or for all. Seals are checked when a task is read. */
 export function rebuildTaskOverview(db: SqlDatabase, elements: readonly Uint8Array[] | "all"): void {
-  if (elements === "all") db.exec("delete from task_overview");
-  const which = elements === "all" ? db.all("select distinct elem from task_dot").map((row) => row["elem"]) : elements;
-  for (const elem of which) {
-    if (!(elem instanceof Uint8Array)) continue;
-    const overview = taskOverviewOf(db, elem);
-    if (overview === null) db.run("delete from task_overview where elem = ?", elem);
-    else {
-      const { open, priority, due, added } = overview;
-      db.run(
-        "insert or replace into task_overview (elem, open, priority, due, added) values (?, ?, ?, ?, ?)",
-        elem,
-        open,
-        priority,
-        due,
-        added,
-      );
-    }
-  }
+  const of = elements === "all" ? { where: "", values: [] } : { where: `where ${NAMED}`, values: [hexList(elements)] };
+  db.run(`delete from task_overview ${of.where}`, ...of.values);
+  db.run(`insert into task_overview (elem, open, priority, due, added) ${overviewOf(of.where)}`, ...of.values);
 }
 
-/** What the overview has to say of a task; null when it is removed. */
-export function taskOverviewOf(
-  db: SqlDatabase,
-  elem: Uint8Array,
-): { readonly open: 0 | 1; readonly priority: number; readonly due: number | null; readonly added: number } | null {
-  const added = db.get("select min(hlc) as added from task_dot where elem = ?", elem)?.["added"] ?? null;
-  if (added === null) return null;
-  const of = (name: keyof typeof ATTRIBUTES): unknown => {
-    const parsed = v.safeParse(ATTRIBUTES[name], jsonOf(db.get(VALUE, `${elem.toHex()}.${name}`)?.["v"] ?? null));
-    return parsed.success ? parsed.output : DEFAULTS[name];
-  };
-  return {
-    open: OPEN.has(of("status") as TaskStatus) ? 1 : 0,
-    priority: Number(of("priority")),
-    due: of("due") as number | null,
-    added: Number(added),
-  };
-}
-const VALUE = "select v from cell where ns = 'task' and k = ?";
+/** Tasks of which the overview says something else than what stands in the file, or says nothing, or which are no longer there. */
+export const WRONG_OVERVIEWS = (() => {
+  const [stands, is] = ["select elem, open, priority, due, added from task_overview", overviewOf("")];
+  return `select elem from (${is} except ${stands}) union select elem from (${stands} except ${is})`;
+})();
+
+const hexList = (elements: readonly Uint8Array[]): string => JSON.stringify(elements.map((elem) => elem.toHex()));
 
 const isAttribute = (name: string): name is keyof typeof ATTRIBUTES => Object.hasOwn(ATTRIBUTES, name);
 const firstStamp = (dots: readonly SqlRow[]): Hlc => Math.min(...dots.map((dot) => Number(dot["hlc"]))) as Hlc;

@@ -55,11 +55,20 @@ class Pruned implements Disposable {
     copyFileSync(this.#older, placeIn(this.#folder("b")).file);
   }
 
-  /** A message is altered, and the repair leaves it out. */
-  lose(name: string): RepairReport {
+  /** A message is altered, by default the last one, and the repair leaves it out. */
+  lose(name: string, message = 2): RepairReport {
     {
       using db = raw(this.#folder(name));
-      db.run("update message set role = 'system' where seq = (select max(seq) from message)");
+      db.run("update message set role = 'system' where seq = (select seq from message order by seq limit 1 offset ?)", message);
+    }
+    return this.#repair(name);
+  }
+
+  /** The mark that removes were pruned is lost. */
+  loseFloor(name: string): RepairReport {
+    {
+      using db = raw(this.#folder(name));
+      expect(db.run("update remove_floor set seq = seq - 1").changes).toBeGreaterThan(0);
     }
     return this.#repair(name);
   }
@@ -135,6 +144,28 @@ describe("a repaired copy that had pruned removes", () => {
     expect(sticks.has("b")).toEqual({ tasks: ["goes", "stays"], texts: WHOLE.texts, gaps: 1 });
     sticks.meet("a", "b", "c");
     for (const name of ["a", "b", "c"]) expect(sticks.has(name)).toEqual(WHOLE);
+  });
+
+  test("and another that lost something else fill each other's gaps", () => {
+    using sticks = new Pruned();
+    expect(sticks.lose("a", 2)).toMatchObject({ missing: 1, gaps: 1 });
+    expect(sticks.lose("b", 1)).toMatchObject({ missing: 1, gaps: 1 });
+    expect(sticks.pull("a", "b")).toMatchObject({ messages: 1, tasksRemoved: 0 });
+    expect(sticks.pull("b", "a")).toMatchObject({ messages: 1, tasksRemoved: 0 });
+    // Neither can know that nothing else is missing.
+    for (const name of ["a", "b"]) expect(sticks.has(name)).toEqual({ ...WHOLE, gaps: 1 });
+    sticks.meet("a", "b", "c");
+    for (const name of ["a", "b", "c"]) expect(sticks.has(name)).toEqual(WHOLE);
+    expect(sticks.pull("a", "b").same).toBe(true);
+  });
+
+  test("whose mark of it is lost brings nothing back from an older copy", () => {
+    using sticks = new Pruned();
+    expect(sticks.loseFloor("a")).toMatchObject({ gaps: 0 });
+    sticks.older();
+    expect(sticks.pull("b", "a")).toMatchObject({ mode: "full", tasksRemoved: 1 });
+    expect(sticks.pull("a", "b")).toMatchObject({ tasksAdded: 0 });
+    for (const name of ["a", "b"]) expect(sticks.has(name)).toEqual(WHOLE);
   });
 
   test("loses again what only an old page brought back", () => {

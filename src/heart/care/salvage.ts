@@ -4,7 +4,7 @@ import type { Random } from "../../lib/ports.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { bodyHash } from "../rows.ts";
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
-import { countStreams, readStream, rebuildStreams, type Stream } from "../streams.ts";
+import { countStreams, floorsOf, readStream, rebuildStreams, sumFloors, type Stream } from "../streams.ts";
 import { CELL, ENTRY, MERGED, MESSAGE, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
 import { writeMeta } from "../writer.ts";
@@ -92,6 +92,7 @@ export class Salvage {
     this.#forget();
     this.#writeNotes(heart, random);
     const { lost, streams } = this.#reckon();
+    if (!this.#hasAllFloors()) this.#raiseFloors(streams);
     for (const { actor, seq, cold, whole } of streams) {
       this.#db.run(
         "insert into vv (actor, seq, cold, gap, mac) values (?, ?, ?, ?, zeroblob(16))",
@@ -217,6 +218,23 @@ export class Salvage {
     writeMeta(this.#db, this.#mac, "heart", heart);
     writeMeta(this.#db, this.#mac, "replica", replica instanceof Uint8Array ? replica : random.bytes(16));
     writeMeta(this.#db, this.#mac, "hlc", typeof last === "number" ? last : Number(own ?? 0));
+  }
+
+  /** Against the sealed summary. Where that is lost, what was found counts as all. */
+  #hasAllFloors(): boolean {
+    const claimed = floorsOf(this.#notes.get("vector"));
+    const found = sumFloors(this.#db, "main");
+    return claimed === null || (claimed.rows === found.rows && claimed.seqs === found.seqs);
+  }
+
+  /**
+   * A mark of what was pruned is lost: any remove may have been. Copies that are behind are then merged in full, which costs time. With a mark
+   * too few, a task that was removed would come back from them.
+   */
+  #raiseFloors(streams: readonly Reckoned[]): void {
+    for (const { actor, seq } of streams) {
+      if (seq > 0) this.#floor({ actor, seq, mac: this.#mac.seal("remove_floor", [actor, seq]) });
+    }
   }
 
   /** Each stream as it will be said to be, against what its vector claimed. */

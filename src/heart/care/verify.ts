@@ -13,7 +13,7 @@ import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from ".
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { countStreams, digestOf, readStream, readSummary, streamDigest, sumFloors, VV_COLUMNS, type Stream } from "../streams.ts";
 import { CELL, MERGED, type MergedTable } from "../tables.ts";
-import { taskOverviewOf } from "../tasks.ts";
+import { WRONG_OVERVIEWS } from "../tasks.ts";
 
 /** One thing that is not as it was written. */
 export interface Fault {
@@ -296,12 +296,8 @@ class Check {
     this.#db.each(removed, ({ elem }) => {
       this.#fault("removed-task", "task_dot", hexOf(elem), `Task ${hexOf(elem)} stands there although it was removed.`);
     });
-    const all = `select e.elem, o.open, o.priority, o.due, o.added
-      from (select elem from task_dot union select elem from task_overview) e left join task_overview o on o.elem = e.elem`;
-    this.#db.each(all, ({ elem, open, priority, due, added }) => {
-      const is = elem instanceof Uint8Array ? taskOverviewOf(this.#db, elem) : null;
-      const same = is === null ? open === null : is.open === open && is.priority === priority && is.due === due && is.added === added;
-      if (!same) this.#fault("overview", "task_overview", hexOf(elem), `The list of tasks is wrong about task ${hexOf(elem)}.`);
+    this.#db.each(WRONG_OVERVIEWS, ({ elem }) => {
+      this.#fault("overview", "task_overview", hexOf(elem), `The list of tasks is wrong about task ${hexOf(elem)}.`);
     });
   }
 

@@ -62,12 +62,13 @@ export function unansweredStreams(db: SqlDatabase): readonly number[] {
 }
 
 /**
- * A stream with a gap here is taken from its beginning, so all dots of it that the source has are staged and checked: those that it has
- * seen and lacks are removed, although the remove itself may be covered by this heart's vector or be pruned. Returns how many dots went.
+ * A stream with a gap here is taken from its beginning, so all dots of it that the source has are staged and checked: those that a whole
+ * source has seen and lacks are removed, although the remove itself may be covered by this heart's vector or be pruned. Returns how many
+ * dots went.
  */
 export function removeDotsAbsentFromRefilled(db: SqlDatabase, tally: Tally): number {
   const absent = `temp.d d cross join main.task_dot t indexed by ${TASK_DOT.dot} on t.actor = d.actor and t.seq <= d.sv
-    where d.low < d.tv and (t.elem, t.actor) not in (select y.elem, y.actor from temp.x_${TASK_DOT.name} y)`;
+    where d.low < d.tv and d.gap is null and (t.elem, t.actor) not in (select y.elem, y.actor from temp.x_${TASK_DOT.name} y)`;
   const gone = tally.count(db, absent, -1, "t");
   if (gone > 0) db.run(`delete from main.task_dot where (elem, actor) in (select t.elem, t.actor from ${absent})`);
   return gone;

@@ -107,7 +107,7 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   const own = readSummary(db, mac, "main");
   if (own === null) throw refused(file, "the summary of its version vector was altered");
   const source = vetSource(db, mac, sourceFile);
-  if (sameStreams(own, source.summary)) {
+  if (sameStreams(own, source.summary) && !hasGaps(db)) {
     noteEqual(db, source.device, digestOf(own));
     return { ...NOTHING, same: true, replica: source.device.toHex() };
   }
@@ -195,6 +195,9 @@ interface Booked {
   readonly unanswered: readonly number[];
 }
 
+/** What has a gap is asked for again, and so is not settled. */
+const GAP = { gap: true, cold: false } as const;
+
 /** The vector comes last: what it says is here then. */
 function bookStreams(db: SqlDatabase, mac: RowMac, file: string, { delta, tally, floors, leavesGaps, unanswered }: Booked): void {
   const book = new StreamBook(db, mac, file);
@@ -209,13 +212,16 @@ function bookStreams(db: SqlDatabase, mac: RowMac, file: string, { delta, tally,
     book.apply({ actor, seq: stream.seq, rows, total });
     const tv = Number(row["tv"]);
     const stays = leavesGaps && Number(row["low"]) < tv;
-    if (stream.gap && stream.seq > tv) book.mark(actor, { gap: true });
+    if (stream.gap && stream.seq > tv) book.mark(actor, GAP);
     else if (!stream.gap && stream.seq >= tv && !stays) book.mark(actor, { gap: false });
   }
-  for (const actor of unanswered) book.mark(actor, { gap: true });
+  for (const actor of unanswered) book.mark(actor, GAP);
   if (floors) book.floorsMoved();
   book.save();
 }
+
+/** Copies with the same gaps need not lack the same rows. */
+const hasGaps = (db: SqlDatabase): boolean => db.get("select 1 from main.vv indexed by vv_gap where gap is not null limit 1") !== null;
 
 function followClock({ db, mac }: MergeContext, source: Source, fence: Hlc): void {
   const last = Number(readMeta(db, "hlc")?.["v"] ?? 0);

@@ -91,14 +91,17 @@ function digestOfRows(db: SqlDatabase, mac: RowMac, from: string): Uint8Array {
   );
 }
 
-/** A stream with a gap here, that the source has whole, is taken from its beginning. */
+/**
+ * A stream with a gap here is taken from its beginning: also from a source that has a gap there itself, for what the two of them lost need not
+ * be the same.
+ */
 function listStreams({ db, settled }: Stage): void {
   db.exec(`drop table if exists temp.d;
     create temp table d (actor integer primary key, tv integer not null, low integer not null, sv integer not null, gap integer)`);
   const from = settled ? "s.vv sv indexed by vv_hot" : "s.vv sv";
-  db.run(`insert into temp.d select sv.actor, coalesce(tv.seq, 0), iif(tv.gap = 1 and sv.gap is null, 0, coalesce(tv.seq, 0)), sv.seq, sv.gap
+  db.run(`insert into temp.d select sv.actor, coalesce(tv.seq, 0), iif(tv.gap = 1, 0, coalesce(tv.seq, 0)), sv.seq, sv.gap
     from ${from} left join main.vv tv on tv.actor = sv.actor
-    where ${settled ? "sv.cold is null and" : ""} (sv.seq > coalesce(tv.seq, 0) or (tv.gap = 1 and sv.gap is null))`);
+    where ${settled ? "sv.cold is null and" : ""} (sv.seq > coalesce(tv.seq, 0) or tv.gap = 1)`);
 }
 
 function readStreams({ db, mac, source }: Stage): ReadonlyMap<number, Stream> {

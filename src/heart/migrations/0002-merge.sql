@@ -9,6 +9,7 @@ alter table vv add column total integer check (total >= 0);
 alter table vv add column cold integer check (cold = 1);
 alter table vv add column gap integer check (gap = 1);
 create index vv_hot on vv (actor) where cold is null;
+create index vv_gap on vv (actor) where gap is not null;
 
 create unique index actor_dot on actor (actor, seq);
 
