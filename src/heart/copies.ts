@@ -55,7 +55,7 @@ export function heartCopies(deps: HeartDeps, place: StoredPlace, buildDate: Mill
           unindex: (table: "message" | "entry", rows: readonly number[]) => {
             if (table === "message") unindex(db, rows);
           },
-          tasksChanged: (elements: readonly Uint8Array[]) => rebuildTaskOverview(db, elements),
+          tasksChanged: (query: string) => rebuildTaskOverview(db, query),
         };
         const merged = merge({ db, mac, crypto: deps.crypto, file, now: deps.clock.now(), ...hooks }, sourceFile, dryRun);
         if (!merged.ok && merged.error.kind === "damaged" && merged.error.path === sourceFile && !dryRun) {

@@ -137,7 +137,7 @@ export function heartTasks(store: TypedStore): HeartTasks {
     if (elem === null) return err({ kind: "not-found", what: id });
     return transactIn(store, (stamps) => {
       if (!work(stamps, elem)) return err({ kind: "not-found", what: id });
-      rebuildTaskOverview(db, [elem]);
+      rebuildTaskOverview(db, elem);
       const task = read(elem);
       return task === null ? err({ kind: "not-found", what: id }) : ok(task);
     });
@@ -164,7 +164,7 @@ export function heartTasks(store: TypedStore): HeartTasks {
         const dots = db.all(`${DOTS} where elem = ?`, elem).filter(isSealedDot);
         if (dots.length === 0) return err({ kind: "not-found", what: id });
         for (const dot of dots) removeDot(stamps, dot);
-        rebuildTaskOverview(db, [elem]);
+        rebuildTaskOverview(db, elem);
         return ok(undefined);
       });
     },
@@ -199,13 +199,16 @@ const overviewOf = (dots: string): string => {
     (select cast(v as integer) ${cell("due")} and case when json_valid(v) then json_type(v) = 'integer' end) as due, min(hlc) as added
     from task_dot ${dots} group by elem`;
 };
-const NAMED = "elem in (select unhex(value) from json_each(?))";
 
-/** Brings the overview in line with what stands in the file, for these tasks or for all. Seals are checked when a task is read. */
-export function rebuildTaskOverview(db: SqlDatabase, elements: readonly Uint8Array[] | "all"): void {
-  const of = elements === "all" ? { where: "", values: [] } : { where: `where ${NAMED}`, values: [hexList(elements)] };
-  db.run(`delete from task_overview ${of.where}`, ...of.values);
-  db.run(`insert into task_overview (elem, open, priority, due, added) ${overviewOf(of.where)}`, ...of.values);
+/**
+ * Brings the overview in line with what stands in the file, for one task, for those that a query yields as `elem`, or for all. Seals are
+ * checked when a task is read.
+ */
+export function rebuildTaskOverview(db: SqlDatabase, tasks: Uint8Array | string): void {
+  const where = tasks === "all" ? "" : typeof tasks === "string" ? `where elem in (${tasks})` : "where elem = ?";
+  const values = typeof tasks === "string" ? [] : [tasks];
+  db.run(`delete from task_overview ${where}`, ...values);
+  db.run(`insert into task_overview (elem, open, priority, due, added) ${overviewOf(where)}`, ...values);
 }
 
 /** Tasks of which the overview says something else than what stands in the file, or says nothing, or which are no longer there. */
@@ -213,8 +216,6 @@ export const WRONG_OVERVIEWS = (() => {
   const [stands, is] = ["select elem, open, priority, due, added from task_overview", overviewOf("")];
   return `select elem from (${is} except ${stands}) union select elem from (${stands} except ${is})`;
 })();
-
-const hexList = (elements: readonly Uint8Array[]): string => JSON.stringify(elements.map((elem) => elem.toHex()));
 
 const isAttribute = (name: string): name is keyof typeof ATTRIBUTES => Object.hasOwn(ATTRIBUTES, name);
 const firstStamp = (dots: readonly SqlRow[]): Hlc => Math.min(...dots.map((dot) => Number(dot["hlc"]))) as Hlc;

@@ -7,7 +7,7 @@ import type { HeartError } from "../port.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
 import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
-import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT } from "../tables.ts";
+import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
 import { readMeta, writeMeta } from "../writer.ts";
 import {
   applyAside,
@@ -64,8 +64,8 @@ export interface MergeContext {
   readonly now: Millis;
   /** Rows whose bodies are about to be deleted: the search index forgets them first. */
   readonly unindex: (table: "message" | "entry", rows: readonly number[]) => void;
-  /** Tasks that changed, for what is derived from them. */
-  readonly tasksChanged: (elements: readonly Uint8Array[]) => void;
+  /** Tasks changed, for what is derived from them: those that `query` yields as `elem`, or all. */
+  readonly tasksChanged: (query: string) => void;
 }
 
 /**
@@ -124,7 +124,7 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   followClock(context, source, stage.fence);
   noteWitness(db, source.device, settled);
   for (const { name } of MERGED) db.exec(`drop table temp.x_${name}`);
-  db.exec("drop table temp.x_aside; drop table temp.d; drop table if exists temp.y");
+  db.exec("drop table temp.x_aside; drop table temp.d; drop table temp.changed; drop table if exists temp.y");
   return report;
 }
 
@@ -140,7 +140,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     if (silent !== null) throw refused(source.file, `the text of ${table.name} ${silent} is gone, and nobody forgot it`);
     return applyBodied(db, table, tally);
   });
-  const changed = changedTasks(db);
+  listChangedTasks(db);
   const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
   const values = countByNamespace(db);
@@ -153,7 +153,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
   const floors = adoptFloors(db);
   const unanswered = full ? unansweredStreams(db) : [];
   bookStreams(db, mac, file, { delta, tally, floors, leavesGaps, unanswered });
-  context.tasksChanged(absent > 0 ? db.all("select distinct k from main.cell where ns = 'task'").flatMap(elementOf) : changed);
+  context.tasksChanged(absent > 0 ? "all" : CHANGED_TASKS);
   const { rows, furthest } = delta.fenced;
   return {
     same: false,
@@ -228,19 +228,13 @@ function followClock({ db, mac }: MergeContext, source: Source, fence: Hlc): voi
   if (source.last > last && source.last <= fence) writeMeta(db, mac, "hlc", source.last);
 }
 
-function changedTasks(db: SqlDatabase): readonly Uint8Array[] {
-  const elements = db.all(`select distinct elem from (select elem from temp.x_task_dot union select elem from temp.x_task_remove)`);
-  const cells = db.all(`select distinct k from ${staged(CELL)} where ns = '${Namespace.TASK}'`);
-  const all = new Map<string, Uint8Array>();
-  for (const { elem } of elements) if (elem instanceof Uint8Array) all.set(elem.toHex(), elem);
-  for (const elem of cells.flatMap(elementOf)) all.set(elem.toHex(), elem);
-  return [...all.values()];
-}
+const CHANGED_TASKS = "select elem from temp.changed";
 
-/** A task's attribute is the cell `<id in hex>.<name>`. */
-function elementOf(row: { readonly [name: string]: unknown }): Uint8Array[] {
-  const id = String(row["k"]).slice(0, 32);
-  return /^[0-9a-f]{32}$/.test(id) ? [Uint8Array.fromHex(id)] : [];
+/** Before anything is applied: what loses is no longer staged then. A task's attribute is the cell `<id in hex>.<name>`. */
+function listChangedTasks(db: SqlDatabase): void {
+  db.exec("drop table if exists temp.changed; create temp table changed (elem primary key) without rowid");
+  db.exec(`insert or ignore into temp.changed select elem from ${staged(TASK_DOT)} union all select elem from ${staged(TASK_REMOVE)}
+    union all select unhex(substr(k, 1, 32)) from ${staged(CELL)} where ns = '${Namespace.TASK}' and unhex(substr(k, 1, 32)) is not null`);
 }
 
 function countByNamespace(db: SqlDatabase): Record<string, number> {

@@ -216,7 +216,7 @@ class Importer {
         name === "parent" && typeof value === "string" && /^[0-9a-f]{32}$/.test(value) ? this.#idOf("task", value).toHex() : value;
       this.#cell(Namespace.TASK, `${elem.toHex()}.${name}`, JSON.stringify(mapped ?? null), at, label);
     }
-    rebuildTaskOverview(this.#db, [elem]);
+    rebuildTaskOverview(this.#db, elem);
     return true;
   }
 
