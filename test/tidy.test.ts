@@ -13,15 +13,17 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   lib: [],
   config: ["lib"],
   heart: ["lib"],
-  bark: ["lib"],
+  audit: ["lib", "heart"],
+  bark: ["lib", "audit", "heart"],
+  skills: ["lib", "config", "heart", "bark"],
   engine: ["lib"],
   models: ["lib", "config", "engine"],
   agent: ["lib", "config", "heart", "engine", "models"],
   session: ["lib", "config", "heart", "engine", "models", "agent"],
   headless: ["lib", "config", "session", "heart", "engine", "models"],
   tui: ["lib", "config", "session"],
-  platform: ["lib", "config", "heart", "engine", "models", "session"],
-  cli: ["lib", "config", "heart", "engine", "models", "agent", "session", "headless", "platform", "tui"],
+  platform: ["lib", "config", "heart", "audit", "bark", "skills", "engine", "models", "session"],
+  cli: ["lib", "config", "heart", "audit", "bark", "skills", "engine", "models", "agent", "session", "headless", "platform", "tui"],
   main: ["engine", "platform", "cli"],
 };
 /** Files that put real effects into pure code. They alone import `platform`. */
@@ -31,7 +33,7 @@ const TYPE_ONLY: Record<string, readonly string[]> = { headless: ["heart", "engi
 
 const EFFECTS = /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|process\.|globalThis\.fetch|fetch\()/u;
 /** Pure code by architecture; `every`, `clock` and `random` reach it as arguments. Reasons for exceptions stand beside them. */
-const PURE_FOLDERS = ["src/lib", "src/bark", "src/config", "src/heart", "src/agent", "src/session", "src/models"];
+const PURE_FOLDERS = ["src/lib", "src/audit", "src/bark", "src/skills", "src/config", "src/heart", "src/agent", "src/session", "src/models"];
 const MAY_HAVE_EFFECTS: Record<string, string> = {};
 
 const MAX_LINES = 500;

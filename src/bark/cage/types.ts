@@ -1,0 +1,103 @@
+import type { Result } from "../../lib/result.ts";
+import type { BarkTier, Permit } from "../types.ts";
+
+/**
+ * What a cage is, as plain data. A plan is made by pure code (plan.ts), shown by `noctem bark explain`, covered by the digest of a permit,
+ * and turned into the arguments of bubblewrap (argv.ts) by the one runner.
+ */
+
+/** How a process is held on this host. Recorded with every run: nothing ever falls back silently. */
+export type CageLevel = "namespaces" | "landlock" | "none";
+
+/** Paths are absolute; `from` on the host, resolved and free of links, `to` inside. */
+export type Mount =
+  | { readonly kind: "read-only"; readonly from: string; readonly to: string }
+  /** Writable: a copy-on-write view or a folder made for this call, never the workspace itself. */
+  | { readonly kind: "read-write"; readonly from: string; readonly to: string }
+  /** A device node of the host, such as a GPU's. */
+  | { readonly kind: "device"; readonly from: string; readonly to: string }
+  | { readonly kind: "tmpfs"; readonly to: string; readonly bytes: number }
+  | { readonly kind: "folder"; readonly to: string }
+  | { readonly kind: "link"; readonly target: string; readonly to: string };
+
+export interface Limits {
+  readonly wallMs: number;
+  readonly cpuSeconds: number;
+  /** Of all processes together where that can be counted, and of each. */
+  readonly memoryBytes: number;
+  readonly processes: number;
+  /** Of standard output and error together; what comes after it is dropped, and the run ends. */
+  readonly outputBytes: number;
+  readonly openFiles: number;
+  /** The largest single file, and what all writes of a run may come to. */
+  readonly fileBytes: number;
+  readonly diskBytes: number;
+}
+
+export type CageNetwork =
+  | { readonly kind: "none" }
+  /** 127.0.0.1:port inside leads to the proxy's socket on the host, and nowhere else. */
+  | { readonly kind: "proxy"; readonly socket: string; readonly port: number };
+
+export interface WorkspaceView {
+  /** On the host: resolved, free of links. */
+  readonly host: string;
+  /** Inside: the same path, so that what a tool prints means something outside. */
+  readonly inside: string;
+  readonly mode: "read" | "copy-on-write";
+}
+
+export interface CagePlan {
+  /** Of profiles/bark. */
+  readonly profile: string;
+  readonly tier: BarkTier;
+  /** The program as an absolute path inside, then its arguments. */
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  /** The whole environment; nothing of the host's is passed on. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly mounts: readonly Mount[];
+  readonly workspace: WorkspaceView | null;
+  /** `deny` for every cage, `allow` stacked on it for commands and code. */
+  readonly seccomp: "deny" | "deny+allow";
+  readonly network: CageNetwork;
+  readonly limits: Limits;
+  /** The least that this plan may run under. */
+  readonly floor: CageLevel;
+}
+
+/** Why a run was ended from outside. */
+export type Stopped = "time" | "memory" | "processes" | "output" | "disk" | "cancelled";
+
+export interface CageOutcome {
+  readonly level: CageLevel;
+  /** Of the program; null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stopped: Stopped | null;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+  readonly wallMs: number;
+}
+
+export type CageError =
+  /** The permit is not one for this plan, or no longer. */
+  | { readonly kind: "no-permit"; readonly fault: string }
+  /** This host cannot hold a process as the plan wants it. `fix`: a command or setting, as a sentence. */
+  | { readonly kind: "no-cage"; readonly level: CageLevel; readonly floor: CageLevel; readonly detail: string; readonly fix: string }
+  /** The cage was refused before anything ran: a link where a folder was, a source that vanished. */
+  | { readonly kind: "refused"; readonly detail: string }
+  /** The cage itself broke. */
+  | { readonly kind: "failed"; readonly detail: string };
+
+export interface CageInput {
+  readonly stdin: Uint8Array | null;
+  readonly signal: AbortSignal;
+  /** Output as it comes, within `outputBytes`. */
+  readonly onOutput?: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
+}
+
+/** The one way for a skill's process to exist. Spends the permit on exactly this plan. */
+export interface Cage {
+  run(permit: Permit, plan: CagePlan, input: CageInput): Promise<Result<CageOutcome, CageError>>;
+}
