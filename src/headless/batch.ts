@@ -9,11 +9,16 @@ import { type PromptError, promptSpans } from "./prompt.ts";
 import { resultObject } from "./result-object.ts";
 import { judge } from "./verdict.ts";
 
+const NUL = "has a NUL character, so it is not text";
+const textSchema = v.pipe(
+  v.string(),
+  v.check((text) => !text.includes("\0"), NUL),
+);
 const lineSchema = v.strictObject({
   id: v.optional(v.union([v.string(), v.number()])),
-  prompt: v.string(),
+  prompt: textSchema,
   /** Data beside the prompt, like standard input beside `-p`. */
-  input: v.optional(v.string()),
+  input: v.optional(textSchema),
 });
 type BatchLine = v.InferOutput<typeof lineSchema>;
 
@@ -102,5 +107,6 @@ function parseLine(text: string): Result<BatchLine, { readonly id: unknown; read
 function problemOf(issue: v.BaseIssue<unknown>): string {
   const key = v.getDotPath(issue);
   if (issue.type === "strict_object" && key !== null && issue.expected === "never") return `it has "${key}", which is not known here`;
+  if (issue.message === NUL) return `"${key ?? ""}" ${NUL}`;
   return key === null ? "it is not an object" : `"${key}" is ${issue.received === "undefined" ? "missing" : "not of the right type"}`;
 }

@@ -69,6 +69,7 @@ test("a bad line is answered in its place and the rest goes on", async () => {
       { kind: "binary", offset: 3 },
       '{"id": 6, "prompt": "fails"}',
       '{"id": 7, "prompt": "works"}',
+      String.raw`{"id": 8, "prompt": "a\u0000b"}`,
     ],
     [{ failure: { kind: "engine", error: { kind: "hung", seconds: 30 } } }, { text: ["yes"] }],
   );
@@ -80,6 +81,7 @@ test("a bad line is answered in its place and the rest goes on", async () => {
     [null, "binary"],
     [6, "hung"],
     [7, "yes"],
+    [8, "bad-line"],
   ]);
   // The first failure decides.
   expect(code).toBe(2);
