@@ -1,9 +1,9 @@
 import type { GenericSchema, InferOutput } from "valibot";
-import type { CagePlan } from "../bark/cage/types.ts";
-import type { Change } from "../bark/workspace/types.ts";
-import type { AccessObject, AccessRequest, Argument, BarkTier, Sink } from "../bark/types.ts";
-import type { Label } from "../lib/label.ts";
+import type { PreparedCall, SkillRefusal } from "../bark/call.ts";
+import type { BarkTier } from "../bark/types.ts";
 import type { Result } from "../lib/result.ts";
+
+export type { Effect, PreparedCall, SkillRefusal } from "../bark/call.ts";
 
 /** What the model sees of a skill: the JSON schema is made from the same valibot schema that parses its calls. */
 export interface ToolDeclaration {
@@ -30,35 +30,4 @@ export interface SkillContext {
   /** On the host, resolved, free of links. */
   readonly workspace: string;
   readonly signal: AbortSignal;
-}
-
-/** One call, complete: what is asked of the monitor, and the one effect that follows if it says yes. */
-export interface PreparedCall {
-  readonly tier: BarkTier;
-  readonly operation: AccessRequest["operation"];
-  readonly changesState: boolean;
-  readonly object: AccessObject;
-  readonly declassifiable: boolean;
-  readonly sink: Sink | null;
-  readonly arguments: readonly Omit<Argument, "label">[];
-  /** What rules of the policy's data say about it. */
-  readonly ruled: AccessRequest["ruled"];
-  readonly effect: Effect;
-  /** Of the result, before it is joined with the context's. */
-  readonly resultLabel: Label;
-}
-
-export type Effect =
-  /** Answered from what was looked up while preparing: nothing runs. */
-  | { readonly kind: "answer"; readonly read: () => Promise<Result<string, SkillRefusal>> }
-  | { readonly kind: "process"; readonly plan: CagePlan; readonly stdin: Uint8Array | null; readonly read: (stdout: string) => string }
-  /** Applied to the workspace by the one who applies every difference. `diff`: unified, for the person. */
-  | { readonly kind: "changes"; readonly changes: readonly Change[]; readonly diff: string; readonly answer: string }
-  /** A write into the heart: memory. `text` is exactly what is stored. */
-  | { readonly kind: "store"; readonly text: string; readonly write: (label: Label) => Result<string, SkillRefusal> };
-
-/** One clear sentence for the model and for the person. Nothing was changed. */
-export interface SkillRefusal {
-  readonly kind: "bad-arguments" | "not-found" | "outside" | "unsuitable" | "too-large" | "unavailable" | "failed";
-  readonly detail: string;
 }

@@ -95,9 +95,11 @@ export interface CageInput {
   readonly signal: AbortSignal;
   /** Output as it comes, within `outputBytes`. */
   readonly onOutput?: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
+  /** Called once the program has ended, while its copy-on-write view still stands. `upper` is readable from the host. */
+  readonly onView?: (view: { readonly upper: string; readonly lower: string }) => Promise<void>;
 }
 
-/** The one way for a skill's process to exist. Spends the permit on exactly this plan. */
+/** The one way for a skill's process to exist. Spends the permit on exactly this plan and input (describe.ts). */
 export interface Cage {
   run(permit: Permit, plan: CagePlan, input: CageInput): Promise<Result<CageOutcome, CageError>>;
 }

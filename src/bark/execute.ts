@@ -1,0 +1,190 @@
+import type { Json } from "../lib/canonical-json.ts";
+import type { Label } from "../lib/label.ts";
+import type { Effect, PreparedCall } from "./call.ts";
+import { describeRun } from "./cage/describe.ts";
+import type { Cage, CageOutcome } from "./cage/types.ts";
+import type { Blocked, CallStatus } from "./monitor/monitor.ts";
+import type { PermitDesk } from "./monitor/permit.ts";
+import type { Permit } from "./types.ts";
+import type { Change, JudgedChange } from "./workspace/types.ts";
+import type { Clock } from "../lib/ports.ts";
+
+/** What came of an effect. */
+export interface Executed {
+  readonly status: CallStatus;
+  readonly text: string;
+  readonly blocked: readonly Blocked[];
+  readonly incidents: readonly { readonly rule: string; readonly reason: string }[];
+  readonly cage: CageOutcome | null;
+  /** What became of the workspace; null when nothing was to. */
+  readonly workspace: WorkspaceReport | null;
+}
+
+export interface WorkspaceReport {
+  readonly applied: readonly string[];
+  readonly leftOut: readonly JudgedChange[];
+  /** Wait for a person, with all their bytes kept. */
+  readonly pending: readonly JudgedChange[];
+  readonly refused: readonly JudgedChange[];
+  /** Changed on the host meanwhile: untouched. */
+  readonly conflicts: readonly string[];
+  /** For `noctem bark undo`; null when nothing was written. */
+  readonly undo: string | null;
+}
+
+/** Applies changes to a workspace: judged, journalled, and so that they can be taken back. */
+export interface WorkspaceWriter {
+  /** Changes that a call names itself, such as an edit. The person saw their diff. */
+  apply(permit: Permit, workspace: string, changes: readonly Change[]): Promise<WorkspaceReport>;
+  /** What a program left in the upper layer of a view. */
+  applyView(workspace: string, upper: string): Promise<WorkspaceReport>;
+}
+
+export interface Executor {
+  /** The effect as it enters the digest of a permit: nothing that matters may be missing. */
+  describe(effect: Effect): Json;
+  execute(permit: Permit, prepared: PreparedCall, label: Label, signal: AbortSignal): Promise<Executed>;
+}
+
+export interface ExecutorPorts {
+  readonly permits: PermitDesk;
+  readonly cage: Cage;
+  readonly writer: WorkspaceWriter;
+  readonly clock: Clock;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
+  readonly workspace: string;
+}
+
+/** The one place where a skill's effect happens. Every branch spends the permit before it does anything. */
+export function executor(ports: ExecutorPorts): Executor {
+  const describe = (effect: Effect): Json => describeEffect(effect, ports.sha256);
+  const spend = (permit: Permit, effect: Effect): Executed | null => {
+    const fault = ports.permits.spend(permit, describe(effect), ports.clock.now());
+    return fault === null ? null : failed("denied", `The permit for this is ${FAULTS[fault]}.`);
+  };
+  return {
+    describe,
+    async execute(permit, { effect }, label, signal) {
+      switch (effect.kind) {
+        case "process":
+          return await runProcess(ports, permit, effect, signal);
+        case "changes": {
+          const fault = spend(permit, effect);
+          if (fault !== null) return fault;
+          return ofWorkspace(await ports.writer.apply(permit, ports.workspace, effect.changes), effect.answer);
+        }
+        case "store": {
+          const fault = spend(permit, effect);
+          if (fault !== null) return fault;
+          const written = effect.write(label);
+          return written.ok ? done(written.value) : failed("failed", written.error.detail);
+        }
+        case "answer": {
+          const fault = spend(permit, effect);
+          if (fault !== null) return fault;
+          const answer = await effect.read();
+          return answer.ok ? done(answer.value) : failed("failed", answer.error.detail);
+        }
+      }
+    },
+  };
+}
+
+const FAULTS = {
+  unknown: "none of this monitor's",
+  spent: "spent already",
+  expired: "too old",
+  "other-plan": "for something else",
+} as const;
+
+type ProcessEffect = Extract<Effect, { kind: "process" }>;
+
+/** The cage spends the permit itself, on the plan and the input that it is about to run (`describeRun`). */
+async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessEffect, signal: AbortSignal): Promise<Executed> {
+  let workspace: WorkspaceReport | null = null;
+  const ran = await ports.cage.run(permit, effect.plan, {
+    stdin: effect.stdin,
+    signal,
+    onView: async ({ upper, lower }) => void (workspace = await ports.writer.applyView(lower, upper)),
+  });
+  if (!ran.ok) {
+    switch (ran.error.kind) {
+      case "no-permit":
+        return failed("denied", `The permit for this is ${ran.error.fault}.`);
+      case "no-cage":
+        return failed("no-cage", `${ran.error.detail} ${ran.error.fix}`);
+      case "refused":
+        return failed("denied", ran.error.detail);
+      case "failed":
+        return failed("failed", ran.error.detail);
+    }
+  }
+  const { value } = ran;
+  const text = processText(value, effect.read);
+  const ended = value.stopped === null && value.code === 0;
+  const { blocked, incidents } = workspace === null ? NOTHING : ofReport(workspace);
+  return { status: ended ? "done" : "failed", text, blocked, incidents, cage: value, workspace };
+}
+
+function processText({ stdout, stderr, code, signal, stopped }: CageOutcome, read: (stdout: string) => string): string {
+  const decoder = new TextDecoder();
+  const said = [read(decoder.decode(stdout)), decoder.decode(stderr)].filter((part) => part.trim() !== "");
+  if (stopped !== null) said.push(`(${STOPPED[stopped]})`);
+  else if (signal !== null) said.push(`(It was ended by ${signal}.)`);
+  else if (code !== 0) said.push(`(It ended with code ${code}.)`);
+  return said.join("\n");
+}
+
+const STOPPED = {
+  time: "It was stopped: it took longer than it may.",
+  memory: "It was stopped: it used more memory than it may.",
+  processes: "It was stopped: it made more processes than it may.",
+  output: "It was stopped: it printed more than it may.",
+  disk: "It was stopped: it wrote more than it may.",
+  cancelled: "It was cancelled.",
+} as const;
+
+function ofWorkspace(report: WorkspaceReport, answer: string): Executed {
+  const { blocked, incidents } = ofReport(report);
+  const whole = report.refused.length === 0 && report.conflicts.length === 0 && report.pending.length === 0;
+  const text = whole ? answer : blocked.map(({ what, reason }) => `${what}: ${reason}`).join("\n");
+  return { status: whole ? "done" : "failed", text, blocked, incidents, cage: null, workspace: report };
+}
+
+function ofReport({ leftOut, pending, refused, conflicts }: WorkspaceReport): Pick<Executed, "blocked" | "incidents"> {
+  const of = ({ change, rule, reason }: JudgedChange, instead: string | null): Blocked => ({ what: change.path, rule, reason, instead });
+  return {
+    blocked: [
+      ...refused.map((judged) => of(judged, null)),
+      ...pending.map((judged) => of(judged, "It waits: noctem bark blocked shows it.")),
+      ...conflicts.map((what) => ({
+        what,
+        rule: "conflict",
+        reason: "It changed on this computer while the call ran, and was left as it is.",
+        instead: "Run it again.",
+      })),
+      ...leftOut.map((judged) => of(judged, "It was left out; the rest was written.")),
+    ],
+    incidents: refused
+      .filter(({ incident }) => incident)
+      .map(({ change, rule, reason }) => ({ rule, reason: `${change.path}: ${reason}` })),
+  };
+}
+
+const NOTHING: Pick<Executed, "blocked" | "incidents"> = { blocked: [], incidents: [] };
+const done = (text: string): Executed => ({ status: "done", text, ...NOTHING, cage: null, workspace: null });
+const failed = (status: CallStatus, text: string): Executed => ({ status, text, ...NOTHING, cage: null, workspace: null });
+
+function describeEffect(effect: Effect, sha256: ExecutorPorts["sha256"]): Json {
+  const hash = (text: string): string => sha256(new TextEncoder().encode(text)).toHex();
+  switch (effect.kind) {
+    case "process":
+      return describeRun(effect.plan, effect.stdin, sha256);
+    case "changes":
+      return { kind: "changes", changes: effect.changes as unknown as Json };
+    case "store":
+      return { kind: "store", text: hash(effect.text) };
+    case "answer":
+      return { kind: "answer" };
+  }
+}

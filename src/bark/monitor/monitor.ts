@@ -1,0 +1,217 @@
+import type { Clock } from "../../lib/ports.ts";
+import type { Json } from "../../lib/canonical-json.ts";
+import { join, type Label } from "../../lib/label.ts";
+import type { Result } from "../../lib/result.ts";
+import type { PreparedCall } from "../call.ts";
+import type { Executed, Executor } from "../execute.ts";
+import type { AccessRequest, Clearance, Decision, PlanDigest } from "../types.ts";
+import { decide } from "./decide.ts";
+import { endorse, type TypedLiteral } from "./endorse.ts";
+import type { PermitDesk } from "./permit.ts";
+
+/** One call as it reaches the monitor: prepared by a skill, in the context that asked for it. */
+export interface CallRequest {
+  readonly skill: string;
+  /** As they were parsed. */
+  readonly args: Json;
+  readonly prepared: PreparedCall;
+  /** The join of everything in the window that led to the call. */
+  readonly context: Label;
+  /** What the person typed, for endorsing control arguments. */
+  readonly said: readonly TypedLiteral[];
+  /** Skills of the plan committed before anything untrusted was read. */
+  readonly plan: readonly string[] | null;
+  /** What the model says about the call. Shown apart, believed by nobody. */
+  readonly remark: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** What could not be done and why, for the person and for `noctem bark blocked`. */
+export interface Blocked {
+  /** The file, host or call. */
+  readonly what: string;
+  readonly rule: string;
+  readonly reason: string;
+  /** What would allow it, or what can be done instead; null when nothing would. */
+  readonly instead: string | null;
+}
+
+export type CallStatus =
+  | "done"
+  /** It ran and ended badly, or was stopped. */
+  | "failed"
+  /** By the monitor or by the person. */
+  | "denied"
+  /** It needed an answer, and none came. */
+  | "unanswered"
+  /** This host cannot hold it. */
+  | "no-cage";
+
+export interface CallReport {
+  readonly status: CallStatus;
+  /** For the model and for the person. */
+  readonly text: string;
+  /** Of `text`: the result's own, joined with the context's. */
+  readonly label: Label;
+  readonly decision: Decision;
+  readonly blocked: readonly Blocked[];
+  readonly executed: Executed | null;
+}
+
+/** What is written before and after. An entry that cannot be written is a call that does not happen. */
+export interface AuditTrail {
+  intent(entry: IntentEntry): Result<IntentRef, { readonly detail: string }>;
+  outcome(ref: IntentRef, entry: OutcomeEntry): Result<void, { readonly detail: string }>;
+  /** Best effort: it is also counted in the heart. */
+  incident(kind: string, detail: string): void;
+}
+export interface IntentRef {
+  readonly session: string;
+  readonly seq: number;
+}
+export interface IntentEntry {
+  readonly skill: string;
+  readonly operation: AccessRequest["operation"];
+  readonly object: string;
+  readonly label: Label;
+  readonly decision: Decision;
+  readonly policy: string;
+  /** Digest of the exact effect. */
+  readonly effect: PlanDigest;
+  readonly args: Json;
+}
+export interface OutcomeEntry {
+  readonly status: CallStatus;
+  /** One sentence. */
+  readonly detail: string;
+  readonly output: string;
+}
+
+/** Puts an `ask` before the person. It never takes a yes from anywhere else. */
+export interface ApprovalDesk {
+  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<"allowed" | "denied" | "unanswered">;
+}
+export interface ApprovalQuestion {
+  readonly skill: string;
+  readonly prepared: PreparedCall;
+  readonly decision: Decision;
+  readonly context: Label;
+  readonly effect: PlanDigest;
+  readonly policy: string;
+  readonly remark: string | null;
+}
+
+export interface MonitorPorts {
+  readonly clearanceOf: (skill: string) => Clearance;
+  readonly policy: string;
+  readonly audit: AuditTrail;
+  /** Null where nobody can be asked. */
+  readonly approvals: ApprovalDesk | null;
+  readonly permits: PermitDesk;
+  readonly executor: Executor;
+  readonly clock: Clock;
+}
+
+/**
+ * The reference monitor: every call passes here, is judged, written down, perhaps asked about, and only then done. The model, the skills and
+ * whoever wrote what they read stand on the other side of it.
+ */
+export class ReferenceMonitor {
+  readonly #ports: MonitorPorts;
+
+  constructor(ports: MonitorPorts) {
+    this.#ports = ports;
+  }
+
+  /** What would be decided, with nothing written and nothing done. */
+  judge(request: Omit<CallRequest, "signal" | "remark">): Decision {
+    return decide(accessOf(request, this.#ports.clearanceOf(request.skill)));
+  }
+
+  async call(request: CallRequest): Promise<CallReport> {
+    const { audit, policy, executor, permits } = this.#ports;
+    const { skill, prepared, context, args } = request;
+    const decision = this.judge(request);
+    const effect = permits.digest(executor.describe(prepared.effect));
+    const { operation, object } = prepared;
+    const intent = audit.intent({ skill, operation, object: object.name, label: context, decision, policy, effect, args });
+    if (!intent.ok)
+      return refusal(request, decision, "denied", `Nothing was done, because it could not be written to the log: ${intent.error.detail}`);
+    const close = (report: CallReport): CallReport => this.#close(intent.value, report);
+    if (decision.incident) audit.incident(`bark.${decision.rule}`, `${skill}: ${decision.reason}`);
+    if (decision.outcome === "deny") return close(refusal(request, decision, "denied", decision.reason));
+    if (decision.outcome === "ask") {
+      const answer = await this.#ask(request, decision, effect);
+      if (answer === "denied") return close(refusal(request, decision, "denied", `${decision.reason} You said no.`));
+      if (answer === "unanswered")
+        return close(refusal(request, decision, "unanswered", `${decision.reason} Nobody answered, which is a no.`));
+    }
+    // Minted after the answer and spent at once: what was shown is what is done.
+    const permit = permits.mint(executor.describe(prepared.effect), this.#ports.clock.now());
+    if (permit.digest !== effect) return close(refusal(request, decision, "denied", "What was to be done changed while it was judged."));
+    const executed = await executor.execute(permit, prepared, join(prepared.resultLabel, context), request.signal);
+    return close({
+      status: executed.status,
+      text: executed.text,
+      label: join(prepared.resultLabel, context),
+      decision,
+      blocked: executed.blocked,
+      executed,
+    });
+  }
+
+  async #ask(request: CallRequest, decision: Decision, effect: PlanDigest): Promise<"allowed" | "denied" | "unanswered"> {
+    const { approvals, policy } = this.#ports;
+    if (approvals === null) return "unanswered";
+    const { skill, prepared, context, remark, signal } = request;
+    return await approvals.ask({ skill, prepared, decision, context, effect, policy, remark }, signal);
+  }
+
+  /** The effect is there by now; what cannot be written about it is said. */
+  #close(ref: IntentRef, report: CallReport): CallReport {
+    const { status, text, blocked } = report;
+    const detail = blocked[0]?.reason ?? "";
+    const written = this.#ports.audit.outcome(ref, { status, detail, output: text });
+    for (const { rule, reason } of report.executed?.incidents ?? []) this.#ports.audit.incident(`bark.${rule}`, reason);
+    if (written.ok) return report;
+    return { ...report, text: `${text}\n(How this ended could not be written to the log: ${written.error.detail})` };
+  }
+}
+
+/** Everything that enters the decision. */
+export function accessOf(request: Omit<CallRequest, "signal" | "remark">, clearance: Clearance): AccessRequest {
+  const { skill, prepared, context, plan, said } = request;
+  const { tier, operation, changesState, object, declassifiable, sink, ruled } = prepared;
+  const args = prepared.arguments.map((argument) => endorse({ ...argument, label: context }, literalsFor(argument.name), said));
+  return { skill, tier, operation, changesState, context, clearance, object, declassifiable, sink, arguments: args, plan, ruled };
+}
+
+/** What kind of thing a person types to name such an argument. */
+function literalsFor(argument: string): readonly TypedLiteral["type"][] {
+  switch (argument) {
+    case "path":
+    case "to":
+      return ["path", "quoted", "word"];
+    case "url":
+      return ["url"];
+    case "command":
+    case "code":
+      return ["quoted"];
+    default:
+      return ["quoted", "word", "number"];
+  }
+}
+
+function refusal(request: CallRequest, decision: Decision, status: CallStatus, reason: string): CallReport {
+  const { skill, prepared, context } = request;
+  const instead = decision.outcome === "ask" ? `Approve it: noctem bark run ${skill} asks on the terminal.` : null;
+  return {
+    status,
+    text: `${skill} was not done. ${reason}`,
+    // A refusal says nothing that the context does not know.
+    label: context,
+    decision,
+    blocked: [{ what: prepared.object.name, rule: decision.rule, reason, instead }],
+    executed: null,
+  };
+}
