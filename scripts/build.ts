@@ -6,6 +6,7 @@ import type { BunPlugin } from "bun";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { embedLlama } from "./build/embed-llama.ts";
+import { buildHelper } from "./build/helper.ts";
 import { blankRuntimeSwitches } from "./build/harden.ts";
 import { nativePack } from "./build/native-pack.ts";
 
@@ -26,7 +27,7 @@ export async function build({ outfile, llama = join(ROOT, "node_modules/node-lla
   const part = join(folder, basename(outfile));
   mkdirSync(folder, { recursive: true });
   try {
-    await compile(join(ROOT, "src/main.ts"), part, [embed.plugin]);
+    await compile(join(ROOT, "src/main.ts"), part, [embed.plugin, embedHelper()]);
     embed.check();
     blankRuntimeSwitches(part);
     mkdirSync(dirname(outfile), { recursive: true });
@@ -67,6 +68,22 @@ export async function buildIfChanged(options: BuildOptions): Promise<boolean> {
   return true;
 }
 
+/** Without a compiler the executable has no helper, and skills that need a cage say so; everything else works. */
+function embedHelper(): BunPlugin {
+  const helper = buildHelper();
+  if (typeof helper === "string") console.log(`without the cage: ${helper}`);
+  const contents =
+    typeof helper === "string"
+      ? "export const helperFile = null;"
+      : `import path from ${JSON.stringify(helper.path)} with { type: "file" }; export const helperFile = path;`;
+  return {
+    name: "embed-helper",
+    setup(build) {
+      build.onLoad({ filter: /src\/platform\/cage\/files\.ts$/ }, () => ({ loader: "js", contents }));
+    },
+  };
+}
+
 /** Ink imports the devtools statically and uses them in development alone; a `define` does not remove the import. */
 const stubDevtools: BunPlugin = {
   name: "stub-devtools",
@@ -91,7 +108,7 @@ function sourceKey(): string {
     }
     hasher.update(`${path}\0`).update(readFileSync(full)).update("\0");
   };
-  for (const path of ["src", "tui", "profiles", "scripts/build", "scripts/build.ts", "package.json", "bun.lock", "tsconfig.json"])
+  for (const path of ["src", "tui", "profiles", "native", "scripts/build", "scripts/build.ts", "package.json", "bun.lock", "tsconfig.json"])
     add(path);
   return hasher.update(Bun.revision).digest("hex");
 }

@@ -33,7 +33,17 @@ const TYPE_ONLY: Record<string, readonly string[]> = { headless: ["heart", "engi
 
 const EFFECTS = /\b(?:Date\.now|new Date\(\)|Math\.random|performance\.now|setTimeout|setInterval|process\.|globalThis\.fetch|fetch\()/u;
 /** Pure code by architecture; `every`, `clock` and `random` reach it as arguments. Reasons for exceptions stand beside them. */
-const PURE_FOLDERS = ["src/lib", "src/audit", "src/bark", "src/skills", "src/config", "src/heart", "src/agent", "src/session", "src/models"];
+const PURE_FOLDERS = [
+  "src/lib",
+  "src/audit",
+  "src/bark",
+  "src/skills",
+  "src/config",
+  "src/heart",
+  "src/agent",
+  "src/session",
+  "src/models",
+];
 const MAY_HAVE_EFFECTS: Record<string, string> = {};
 
 const MAX_LINES = 500;

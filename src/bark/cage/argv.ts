@@ -1,0 +1,119 @@
+import type { CagePlan, Mount } from "./types.ts";
+
+/** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
+export interface CageParts {
+  readonly helper: string;
+  /** Small files that stand in /etc: name → path on the host. */
+  readonly etc: Readonly<Record<string, string>>;
+  /** `/bin` → `usr/bin` and the like where the host has them merged; else folders to bind. */
+  readonly roots: readonly Mount[];
+}
+
+/** Descriptors that the launcher leaves open, by number. */
+export interface CageDescriptors {
+  readonly seccomp: readonly number[];
+}
+
+/** Inside, out of the way of what tools look for. */
+const HELPER = "/run/noctem/helper";
+export const HOME = "/home/noctem";
+
+/**
+ * A plan as bubblewrap's options, to be handed over by `--args`: mounts and variables are visible in no process list. (The command, which follows
+ * on the command line, is: any process shows its own.) The order is that in which bubblewrap acts, so that nothing later uncovers what something
+ * earlier covered.
+ */
+export function bwrapOptions(plan: CagePlan, parts: CageParts, descriptors: CageDescriptors): readonly string[] {
+  return [
+    ...NAMESPACES,
+    // PID 1 is the program itself: bubblewrap's own would run beside it without the system call filter, within reach of /proc/1/mem.
+    "--as-pid-1",
+    "--new-session",
+    "--die-with-parent",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+    ...Object.entries(plan.env).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...filesystem(plan, parts),
+    "--chdir",
+    plan.cwd,
+    ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
+  ];
+}
+
+const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
+
+/** The root is an empty file system that is made read-only once everything stands in it. */
+function filesystem(plan: CagePlan, parts: CageParts): readonly string[] {
+  const { diskBytes } = plan.limits;
+  return [
+    ...bind("--ro-bind", "/usr", "/usr"),
+    ...parts.roots.flatMap(mountArguments),
+    // Made on the way to what is mounted below them, they would be readable by their owner alone.
+    ...["/etc", "/run", "/run/noctem"].flatMap((path) => ["--perms", "0755", "--dir", path]),
+    ...Object.entries(parts.etc).flatMap(([name, from]) => bind("--ro-bind", from, `/etc/${name}`)),
+    "--proc",
+    "/proc",
+    // As real root some settings of the kernel open for writing, even in a user namespace of one's own.
+    ...bind("--ro-bind", "/proc/sys", "/proc/sys"),
+    "--dev",
+    "/dev",
+    ...tmpfs("/dev/shm", SHARED_MEMORY),
+    ...tmpfs("/tmp", diskBytes),
+    ...tmpfs(HOME, diskBytes),
+    ...plan.mounts.flatMap(mountArguments),
+    ...bind("--ro-bind", parts.helper, HELPER),
+    "--remount-ro",
+    "/",
+  ];
+}
+
+/** Bytes. */
+const SHARED_MEMORY = 16 << 20;
+
+function mountArguments(mount: Mount): readonly string[] {
+  switch (mount.kind) {
+    case "read-only":
+      return bind("--ro-bind", mount.from, mount.to);
+    case "read-write":
+      return bind("--bind", mount.from, mount.to);
+    case "device":
+      return bind("--dev-bind", mount.from, mount.to);
+    case "tmpfs":
+      return tmpfs(mount.to, mount.bytes);
+    case "folder":
+      return ["--dir", mount.to];
+    case "link":
+      return ["--symlink", mount.target, mount.to];
+  }
+}
+
+const bind = (how: string, from: string, to: string): readonly string[] => [how, from, to];
+const tmpfs = (to: string, bytes: number): readonly string[] => ["--size", String(bytes), "--tmpfs", to];
+
+/** The helper sets limits that bubblewrap knows nothing of, restricts files once more by Landlock, and becomes the program. */
+export function innerCommand({ argv, limits, network, mounts, workspace }: CagePlan): readonly string[] {
+  const writable = mounts.flatMap((mount) => (mount.kind === "read-write" || mount.kind === "tmpfs" ? [mount.to] : []));
+  const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...(workspace?.mode === "copy-on-write" ? [workspace.inside] : [])];
+  return [
+    HELPER,
+    "inside",
+    ...Object.entries({
+      cpu: limits.cpuSeconds,
+      as: limits.memoryBytes + ADDRESS_SPACE,
+      nproc: limits.processes,
+      nofile: limits.openFiles,
+      fsize: limits.fileBytes,
+      core: 0,
+    }).flatMap(([name, value]) => ["--rlimit", `${name}=${value}`]),
+    "--landlock-ro",
+    "/",
+    ...writes.flatMap((path) => ["--landlock-rw", path]),
+    ...(network.kind === "proxy" ? ["--relay", String(network.port), network.socket, "--no-net-but", String(network.port)] : []),
+    "--",
+    ...argv,
+  ];
+}
+
+/** Beyond what may be resident: V8 and the JVM reserve far more address space than they use. */
+const ADDRESS_SPACE = 64 * 2 ** 30;

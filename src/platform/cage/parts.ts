@@ -1,0 +1,120 @@
+/**
+ * What every cage needs to have on the host: the helper, the system call filters, a few small files for /etc. They are unpacked into a private
+ * folder in memory when the first cage is built, and are gone with the process.
+ */
+import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import allowArm64 from "../../../profiles/seccomp/allow-arm64.bpf" with { type: "file" };
+import allowX64 from "../../../profiles/seccomp/allow-x64.bpf" with { type: "file" };
+import denyArm64 from "../../../profiles/seccomp/deny-arm64.bpf" with { type: "file" };
+import denyX64 from "../../../profiles/seccomp/deny-x64.bpf" with { type: "file" };
+import type { CageParts } from "../../bark/cage/argv.ts";
+import type { Mount } from "../../bark/cage/types.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { ownName } from "../native/owner.ts";
+import { nativeRoots, unsafe } from "../native/roots.ts";
+import { helperFile } from "./files.ts";
+
+export interface UnpackedParts extends Disposable, CageParts {
+  readonly folder: string;
+  /** Programs for the kernel's filter, as files. */
+  readonly filters: { readonly deny: string; readonly allow: string };
+  /** Of the kernel; 0 without. */
+  readonly landlockAbi: number;
+}
+
+const FILTERS = process.arch === "arm64" ? { deny: denyArm64, allow: allowArm64 } : { deny: denyX64, allow: allowX64 };
+
+/** The error is a sentence. */
+export function unpackParts(env: Readonly<Record<string, string | undefined>>, helper = helperFile): Result<UnpackedParts, string> {
+  if (helper === null) return err("This build of Noctem has no cage helper: it was made on a computer without a C compiler.");
+  const tried: string[] = [];
+  for (const root of nativeRoots(env, process.execPath)) {
+    const reason = unsafe(root.path);
+    if (reason !== null) {
+      tried.push(`${root.path} ${reason}`);
+      continue;
+    }
+    const parts = unpackInto(root.path, helper);
+    if (parts.ok) return parts;
+    tried.push(parts.error);
+  }
+  return err(`The cage's helper cannot run from any folder of this computer: ${tried.join("; ")}.`);
+}
+
+function unpackInto(root: string, helper: string): Result<UnpackedParts, string> {
+  let folder: string | null = null;
+  try {
+    folder = mkdtempSync(join(root, ownName()));
+    const program = join(folder, "helper");
+    writeFileSync(program, readFileSync(helper), { mode: 0o500 });
+    const asked = Bun.spawnSync([program, "landlock-abi"], { stdio: ["ignore", "pipe", "ignore"], env: {} });
+    if (asked.exitCode !== 0) throw new Error(`${root}: programs cannot run there`);
+    const filters = { deny: join(folder, "deny.bpf"), allow: join(folder, "allow.bpf") };
+    writeFileSync(filters.deny, readFileSync(FILTERS.deny));
+    writeFileSync(filters.allow, readFileSync(FILTERS.allow));
+    mkdirSync(join(folder, "view"));
+    const etc = etcFiles(folder);
+    const made = folder;
+    return ok({
+      folder,
+      helper: program,
+      filters,
+      etc,
+      roots: rootMounts(),
+      landlockAbi: Number(asked.stdout.toString().trim()),
+      [Symbol.dispose]: () => rmSync(made, { recursive: true, force: true }),
+    });
+  } catch (error) {
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+    return err(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Nobody's names but the user's own, and what makes programs find libraries and certificates. Nothing of it is secret. */
+function etcFiles(folder: string): Readonly<Record<string, string>> {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  const own: Record<string, string> = {
+    passwd: `noctem:x:${uid}:${gid}::/home/noctem:/bin/sh\n`,
+    group: `noctem:x:${gid}:\n`,
+    hosts: "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+  };
+  const etc: Record<string, string> = {};
+  for (const [name, text] of Object.entries(own)) {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    chmodSync(path, 0o444);
+    etc[name] = path;
+  }
+  for (const name of FROM_HOST) if (isThere(`/etc/${name}`)) etc[name] = `/etc/${name}`;
+  return etc;
+}
+
+const FROM_HOST = [
+  "ld.so.cache",
+  "ld.so.conf",
+  "ld.so.conf.d",
+  "alternatives",
+  "ssl/certs",
+  "ssl/openssl.cnf",
+  "ca-certificates.conf",
+  "mime.types",
+];
+
+/** Merged into /usr on most systems; on the others they are folders of their own. */
+function rootMounts(): readonly Mount[] {
+  return ["bin", "sbin", "lib", "lib32", "lib64", "libx32"].flatMap((name): Mount[] => {
+    const path = `/${name}`;
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found === undefined) return [];
+    if (found.isSymbolicLink()) return [{ kind: "link", target: readlinkSync(path), to: path }];
+    return found.isDirectory() ? [{ kind: "read-only", from: path, to: path }] : [];
+  });
+}
+
+/** Not through a link: what it led to could change between this look and the mount. */
+const isThere = (path: string): boolean => {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && (found.isFile() || found.isDirectory());
+};

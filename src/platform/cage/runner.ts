@@ -1,0 +1,240 @@
+/**
+ * Runs a plan in a cage: the only code that starts a skill's process. A permit is spent on the exact plan and input before anything of it
+ * is looked at.
+ */
+import { closeSync, lstatSync, openSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
+import { describeRun } from "../../bark/cage/describe.ts";
+import type { Cage, CageError, CageInput, CageLevel, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
+import type { PermitDesk } from "../../bark/monitor/permit.ts";
+import type { Clock } from "../../lib/ports.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { probeHost, type CageHost } from "./host.ts";
+import { unpackParts, type UnpackedParts } from "./parts.ts";
+import { collect } from "./output.ts";
+import { supervise } from "./supervisor.ts";
+
+export interface CageDeps {
+  readonly permits: PermitDesk;
+  readonly clock: Clock;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Another host than this one; for tests. */
+  readonly host?: CageHost;
+}
+
+export interface HostCage extends Cage, Disposable {
+  /** What is reached here. Probed once. */
+  host(): CageHost;
+}
+
+/** Bytes of standard input at most. */
+const MOST_INPUT = 16 << 20;
+
+export function hostCage(deps: CageDeps): HostCage {
+  let unpacked: Result<UnpackedParts, string> | null = null;
+  let found: CageHost | null = deps.host ?? null;
+  const parts = () => (unpacked ??= unpackParts(deps.env));
+  const host = (): CageHost => {
+    if (found !== null) return found;
+    const made = parts();
+    const probed = probeHost(made.ok ? made.value.landlockAbi : 0);
+    found = made.ok ? probed : { ...probed, level: "none", detail: made.error, fix: "Use a build that has one." };
+    return found;
+  };
+  return {
+    host,
+    async run(permit, plan, input) {
+      const fault = deps.permits.spend(permit, describeRun(plan, input.stdin, deps.sha256), deps.clock.now());
+      if (fault !== null) return err({ kind: "no-permit", fault });
+      const { level, detail, fix } = host();
+      if (STRENGTH[level] < STRENGTH[plan.floor]) return err({ kind: "no-cage", level, floor: plan.floor, detail, fix });
+      const made = parts();
+      if (!made.ok) return err({ kind: "failed", detail: made.error });
+      const refusal = refuse(plan, input);
+      if (refusal !== null) return err({ kind: "refused", detail: refusal });
+      return await launch(plan, input, made.value, host(), deps.clock);
+    },
+    [Symbol.dispose]() {
+      if (unpacked?.ok) unpacked.value[Symbol.dispose]();
+      unpacked = null;
+    },
+  };
+}
+
+const STRENGTH: Readonly<Record<CageLevel, number>> = { none: 0, landlock: 1, namespaces: 2 };
+
+/**
+ * What must be true of paths on the host at the last moment. A mount follows links in its source, and older bubblewrap follows them in its
+ * destination too and makes folders where they lead (CVE-2026-87766); so neither may have one, whatever the version says.
+ */
+function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
+  if ([...plan.argv, ...Object.entries(plan.env).flat()].some((word) => word.includes("\0")))
+    return "A NUL character stands in the command or its environment.";
+  if (!(plan.argv[0] ?? "").startsWith("/")) return "A program in a cage is named by its whole path.";
+  if (stdin !== null && stdin.length > MOST_INPUT) return `Its input has more than ${MOST_INPUT} bytes.`;
+  const sources = plan.mounts.flatMap((mount) => ("from" in mount ? [mount.from] : []));
+  if (plan.workspace !== null) sources.push(plan.workspace.host);
+  const linked = sources.find((path) => !isResolved(path));
+  if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
+  const odd = [...plan.mounts.map(({ to }) => to), plan.workspace?.inside ?? "/tmp", plan.cwd].find((path) => !isPlain(path));
+  return odd === undefined ? null : `${odd} is no plain absolute path.`;
+}
+
+const isPlain = (path: string): boolean =>
+  path.startsWith("/") &&
+  !path.includes("\0") &&
+  !path
+    .slice(1)
+    .split("/")
+    .some((part) => part === "." || part === "..");
+
+function isResolved(path: string): boolean {
+  try {
+    return isPlain(path) && realpathSync(path) === path && !lstatSync(path).isSymbolicLink();
+  } catch {
+    return false;
+  }
+}
+
+async function launch(
+  plan: CagePlan,
+  input: CageInput,
+  parts: UnpackedParts,
+  host: CageHost,
+  clock: Clock,
+): Promise<Result<CageOutcome, CageError>> {
+  const { workspace, limits } = plan;
+  const writes = workspace?.mode === "copy-on-write";
+  const opened: number[] = [];
+  const started = clock.monotonic();
+  try {
+    const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
+    // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
+    const whole = withWorkspace(plan);
+    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) });
+    const argumentsFile = unlinked(join(parts.folder, `args-${opened.length}-${Math.trunc(started * 1000)}`), `${words.join("\0")}\0`);
+    opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
+    const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole)];
+    const control = 3 + opened.length;
+    const command = writes ? [...overlayCommand(workspace.host, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const child = Bun.spawn(command, {
+      stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
+      // Bubblewrap's own first process would show what stands here.
+      env: {},
+      cwd: "/",
+      detached: true,
+    });
+    for (const fd of opened.splice(0)) closeSync(fd);
+    let stopped: Stopped | null = null;
+    const kill = (): void => {
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        // Gone already.
+      }
+    };
+    const stop = (why: Stopped): void => {
+      stopped ??= why;
+      kill();
+    };
+    const watch = supervise(child.pid, limits, input.signal, stop);
+    try {
+      const budget = { left: limits.outputBytes };
+      const over = (): void => stop("output");
+      const [stdout, stderr] = [child.stdout, child.stderr].map((stream, index) =>
+        collect(stream, budget, over, (bytes) => input.onOutput?.(index === 0 ? "stdout" : "stderr", bytes)),
+      ) as [Promise<Uint8Array>, Promise<Uint8Array>];
+      const view = writes ? await followView(child, input, { parts, plan, kill }) : null;
+      if (view !== null && "failure" in view) return err(view.failure);
+      await child.exited;
+      const end = view ?? { code: child.exitCode, signal: child.signalCode === null ? null : String(child.signalCode) };
+      const [out, said] = [await stdout, await stderr];
+      const broken = cageFault(end.code, out, said);
+      if (broken !== null && stopped === null) return err({ kind: "failed", detail: broken });
+      return ok({
+        level: host.level,
+        code: stopped === null ? end.code : null,
+        signal: end.signal,
+        stopped,
+        stdout: out,
+        stderr: said,
+        wallMs: Math.round(clock.monotonic() - started),
+      });
+    } finally {
+      watch[Symbol.dispose]();
+      kill();
+    }
+  } catch (error) {
+    return err({ kind: "failed", detail: error instanceof Error ? error.message : String(error) });
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+/** The view is mounted over the workspace itself, in a namespace where nobody else sees it: paths stay what they are. */
+const overlayCommand = (workspace: string, parts: UnpackedParts, bytes: number, control: number): readonly string[] => {
+  const scratch = join(parts.folder, "view");
+  const options = { lower: workspace, at: workspace, scratch, bytes, control };
+  return [parts.helper, "overlay", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), "--"];
+};
+
+/** The workspace comes last of the mounts, so that nothing of the plan covers a part of it unseen. */
+function withWorkspace(plan: CagePlan): CagePlan {
+  const { workspace } = plan;
+  if (workspace === null) return plan;
+  const kind = workspace.mode === "copy-on-write" ? "read-write" : "read-only";
+  const mount: Mount = { kind, from: workspace.host, to: workspace.inside };
+  return { ...plan, mounts: [...plan.mounts, mount] };
+}
+
+/** Read once, and in no folder: nobody can put other arguments there. */
+function unlinked(path: string, text: string): number {
+  writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+  const fd = openSync(path, "r");
+  unlinkSync(path);
+  return fd;
+}
+
+/** What bubblewrap and the helper say before there is a program; the words are theirs. */
+function cageFault(code: number | null, stdout: Uint8Array, stderr: Uint8Array): string | null {
+  if ((code !== 1 && code !== 125) || stdout.length > 0) return null;
+  const [line = ""] = new TextDecoder().decode(stderr).split("\n", 1);
+  return /^(?:bwrap|noctem-helper): /.test(line) ? `The cage could not be built: ${line}` : null;
+}
+
+interface ViewEnd {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Follows the helper that holds a copy-on-write view: it says when the view stands, how the program ended, and leaves when it is let go. */
+async function followView(
+  child: Bun.Subprocess,
+  input: CageInput,
+  { parts, plan, kill }: { readonly parts: UnpackedParts; readonly plan: CagePlan; readonly kill: () => void },
+): Promise<ViewEnd | { readonly failure: CageError }> {
+  const fd = child.stdio.at(-1);
+  if (typeof fd !== "number") throw new Error("no control channel");
+  const control = Bun.file(fd).stream();
+  let text = "";
+  let end: ViewEnd | null = null;
+  for await (const bytes of control) {
+    text += new TextDecoder().decode(bytes);
+    if (/^no-overlay /m.test(text)) {
+      const detail = `A copy-on-write view of ${plan.workspace?.host ?? ""} cannot be mounted here: ${text.trim().slice(11)}.`;
+      return { failure: { kind: "failed", detail } };
+    }
+    const [, how, value] = /^(exit|signal) (\d+)$/m.exec(text) ?? [];
+    if (how === undefined) continue;
+    end = how === "exit" ? { code: Number(value), signal: null } : { code: null, signal: `signal ${value}` };
+    break;
+  }
+  if (end !== null && input.onView !== undefined && plan.workspace !== null) {
+    const upper = join(`/proc/${child.pid}/root`, parts.folder, "view/upper");
+    await input.onView({ upper, lower: plan.workspace.host });
+  }
+  kill();
+  return end ?? { code: null, signal: "SIGKILL" };
+}
