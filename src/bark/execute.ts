@@ -37,7 +37,7 @@ export interface WorkspaceWriter {
   /** Changes that a call names itself, such as an edit. The person saw their diff. */
   apply(permit: Permit, workspace: string, changes: readonly Change[]): Promise<WorkspaceReport>;
   /** What a program left in the upper layer of a view. */
-  applyView(workspace: string, upper: string): Promise<WorkspaceReport>;
+  applyView(view: { readonly upper: string; readonly merged: string; readonly lower: string }): Promise<WorkspaceReport>;
 }
 
 export interface Executor {
@@ -105,7 +105,7 @@ async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessE
   const ran = await ports.cage.run(permit, effect.plan, {
     stdin: effect.stdin,
     signal,
-    onView: async ({ upper, lower }) => void (workspace = await ports.writer.applyView(lower, upper)),
+    onView: async (view) => void (workspace = await ports.writer.applyView(view)),
   });
   if (!ran.ok) {
     switch (ran.error.kind) {

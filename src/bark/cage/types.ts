@@ -95,8 +95,11 @@ export interface CageInput {
   readonly signal: AbortSignal;
   /** Output as it comes, within `outputBytes`. */
   readonly onOutput?: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
-  /** Called once the program has ended, while its copy-on-write view still stands. `upper` is readable from the host. */
-  readonly onView?: (view: { readonly upper: string; readonly lower: string }) => Promise<void>;
+  /**
+   * Called once the program has ended, while its copy-on-write view still stands: what was written (`upper`), what the program saw (`merged`)
+   * and the workspace itself (`lower`), all as paths that the host can read.
+   */
+  readonly onView?: (view: { readonly upper: string; readonly merged: string; readonly lower: string }) => Promise<void>;
 }
 
 /** The one way for a skill's process to exist. Spends the permit on exactly this plan and input (describe.ts). */

@@ -232,8 +232,9 @@ async function followView(
     break;
   }
   if (end !== null && input.onView !== undefined && plan.workspace !== null) {
-    const upper = join(`/proc/${child.pid}/root`, parts.folder, "view/upper");
-    await input.onView({ upper, lower: plan.workspace.host });
+    const root = `/proc/${child.pid}/root`;
+    const lower = plan.workspace.host;
+    await input.onView({ upper: join(root, parts.folder, "view/upper"), merged: join(root, lower), lower });
   }
   kill();
   return end ?? { code: null, signal: "SIGKILL" };

@@ -1,0 +1,187 @@
+/**
+ * A folder and what lies beneath it, reached name by name through open descriptors: no link is ever followed and nobody can move the ground from under a
+ * path between a look and a write. `/proc/self/fd/N/name` is openat(N, name) in the words that Node's library has; openat2 with RESOLVE_BENEATH and
+ * RESOLVE_NO_SYMLINKS would say the same, and needs foreign functions for every single call.
+ */
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmdirSync,
+  type Stats,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+
+const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** Levels of folders below the workspace. */
+const DEEPEST = 200;
+const BLOCK = 1 << 16;
+
+export type Name = Buffer;
+
+/** An open folder. Names are bytes: what is no UTF-8 is there all the same. */
+export class Folder implements Disposable {
+  readonly #fd: number;
+
+  private constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** `path` is trusted: it was resolved before. Throws where it is no folder. */
+  static open(path: string): Folder {
+    return new Folder(openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  }
+
+  #at(name: Name | string): Buffer {
+    const bytes = Buffer.from(name);
+    if (bytes.length === 0 || bytes.includes(0x2f) || bytes.includes(0) || bytes.equals(DOT) || bytes.equals(DOTS))
+      throw new Error("no name");
+    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.#fd}/`), bytes]);
+  }
+
+  /** Throws ELOOP or ENOTDIR where a link or a file stands. */
+  folder(name: Name | string): Folder {
+    return new Folder(openSync(this.#at(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+  }
+
+  names(): Name[] {
+    return readdirSync(`/proc/self/fd/${this.#fd}/.`, { encoding: "buffer" });
+  }
+
+  /** Of the name itself, never of what it leads to. */
+  stat(name: Name | string): Stats | null {
+    return lstatSync(this.#at(name), { throwIfNoEntry: false }) ?? null;
+  }
+
+  target(name: Name | string): string {
+    return readlinkSync(this.#at(name));
+  }
+
+  /** A plain file, for reading; null where it is something else by now. Never waits for a pipe. */
+  read(name: Name | string): OpenFile | null {
+    const fd = openSync(this.#at(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    const stat = fstatSync(fd);
+    if (stat.isFile()) return new OpenFile(fd, stat);
+    closeSync(fd);
+    return null;
+  }
+
+  /** A file that was not there. */
+  create(name: Name | string, executable: boolean): OpenFile {
+    const fd = openSync(this.#at(name), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, executable ? 0o755 : 0o644);
+    return new OpenFile(fd, fstatSync(fd));
+  }
+
+  makeFolder(name: Name | string): void {
+    mkdirSync(this.#at(name), 0o755);
+  }
+
+  link(name: Name | string, target: string): void {
+    symlinkSync(target, this.#at(name));
+  }
+
+  rename(from: Name | string, to: Name | string): void {
+    renameSync(this.#at(from), this.#at(to));
+  }
+
+  unlink(name: Name | string): void {
+    unlinkSync(this.#at(name));
+  }
+
+  removeFolder(name: Name | string): void {
+    rmdirSync(this.#at(name));
+  }
+
+  sync(): void {
+    try {
+      fsyncSync(this.#fd);
+    } catch {
+      // Folders cannot be synced on every file system; their files were.
+    }
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
+
+const DOT = Buffer.from(".");
+const DOTS = Buffer.from("..");
+
+export class OpenFile implements Disposable {
+  readonly #fd: number;
+  readonly stat: Stats;
+
+  constructor(fd: number, stat: Stats) {
+    this.#fd = fd;
+    this.stat = stat;
+  }
+
+  /** The bytes from the beginning, a block at a time; the block is overwritten by the next. */
+  *blocks(): Generator<Uint8Array> {
+    const block = Buffer.allocUnsafe(BLOCK);
+    for (let at = 0; ;) {
+      const got = readSync(this.#fd, block, 0, BLOCK, at);
+      if (got === 0) return;
+      at += got;
+      yield block.subarray(0, got);
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
+  }
+
+  mode(executable: boolean): void {
+    fchmodSync(this.#fd, executable ? 0o755 : 0o644);
+  }
+
+  sync(): void {
+    fsyncSync(this.#fd);
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** Runs `work` in the folder of `path` with its last name; `null` where a folder on the way is not there, or is none. */
+export function beneath<T>(root: string, path: string, work: (folder: Folder, name: string) => T): T | null {
+  const parts = path.split("/");
+  const name = parts.pop() ?? "";
+  if (parts.length > DEEPEST) return null;
+  let folder = Folder.open(root);
+  try {
+    for (const part of parts) {
+      const next = enter(folder, part);
+      if (next === null) return null;
+      folder[Symbol.dispose]();
+      folder = next;
+    }
+    return work(folder, name);
+  } finally {
+    folder[Symbol.dispose]();
+  }
+}
+
+function enter(folder: Folder, name: string): Folder | null {
+  try {
+    return folder.folder(name);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && /^(?:ENOENT|ENOTDIR|ELOOP|ENAMETOOLONG)$/.test(String(error.code))) return null;
+    throw error;
+  }
+}
+
+export { DEEPEST };
