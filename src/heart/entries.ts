@@ -9,6 +9,7 @@ import { bodyHash, labelColumns } from "./rows.ts";
 import type { SqlRow, SqlValue } from "./sql.ts";
 import { ENTRY } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
+import type { Stamps } from "./writer.ts";
 
 /** A record of a set that only grows. Its body can be forgotten; that it was there cannot. */
 export interface Entry {
@@ -26,7 +27,7 @@ export interface Entry {
 }
 
 /** One table for all of them: they differ in what their bodies say, which is the matter of whoever writes them. */
-export const ENTRY_KINDS = ["skill", "approval", "grant", "example", "report"] as const;
+export const ENTRY_KINDS = ["skill", "approval", "grant", "example", "report", "audit"] as const;
 export type EntryKind = (typeof ENTRY_KINDS)[number];
 
 export interface HeartEntries {
@@ -82,15 +83,11 @@ export function heartEntries(store: TypedStore): HeartEntries {
     /^[0-9a-f]{32}$/.test(id) ? (db.all(`${SELECT} where e.id = ?`, Uint8Array.fromHex(id)).flatMap(read)[0] ?? null) : null;
   return {
     append({ kind, body, label, ref }) {
-      const [id, salt, text] = [store.random.bytes(16), store.random.bytes(16), body.toWellFormed()];
+      const about = ref === undefined ? null : Uint8Array.fromHex(ref);
       return transactIn(store, (stamps) => {
-        const about = ref === undefined ? null : Uint8Array.fromHex(ref);
-        const dot: SqlValue[] = [stamps.stamp(0), stamps.actor, stamps.seq()];
-        const columns: SqlValue[] = [id, kind, about, ...dot, ...labelColumns(label), bodyHash(salt, text, crypto)];
-        const { n } = db.get(INSERT, ...columns, store.sealing().seal(ENTRY.name, columns)) ?? {};
-        db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, text);
-        const entry = get(id.toHex());
-        return entry === null ? err({ kind: "not-found", what: id.toHex() }) : ok(entry);
+        const id = insertEntry(store, stamps, { kind, body: body.toWellFormed(), salt: store.random.bytes(16), label, ref: about });
+        const entry = get(id);
+        return entry === null ? err({ kind: "not-found", what: id }) : ok(entry);
       });
     },
     recent: (kind, limit) => store.reading(() => db.all(RECENT_ENTRIES, kind, limit).flatMap(read), []),
@@ -98,7 +95,8 @@ export function heartEntries(store: TypedStore): HeartEntries {
     forget: (id) =>
       transactIn(store, (stamps) => {
         const target = /^[0-9a-f]{32}$/.test(id) ? Uint8Array.fromHex(id) : null;
-        const row = target === null ? null : db.get("select n, hlc from entry where id = ?", target);
+        const row = target === null ? null : db.get("select n, hlc from entry where id = ? and kind <> 'audit'", target);
+        // What was written to the log stays; its payloads, which lie apart, may go.
         if (row === null) return err({ kind: "not-found", what: id });
         if (db.get("select 1 from redaction where target = ? limit 1", target) !== null) return ok(undefined);
         const columns: SqlValue[] = [target, stamps.stamp(Number(row["hlc"]) as Hlc), stamps.actor, stamps.seq()];
@@ -111,6 +109,28 @@ export function heartEntries(store: TypedStore): HeartEntries {
         return ok(undefined);
       }),
   };
+}
+
+/** Inside a transaction of `stamps`; `body` is well-formed. Returns the entry's id in hex. */
+export function insertEntry(
+  store: TypedStore,
+  stamps: Stamps,
+  entry: {
+    readonly kind: EntryKind;
+    readonly body: string;
+    readonly salt: Uint8Array;
+    readonly label: Label;
+    readonly ref: Uint8Array | null;
+  },
+): string {
+  const { db, random, crypto } = store;
+  const { kind, body, salt, label, ref } = entry;
+  const id = random.bytes(16);
+  const dot: SqlValue[] = [stamps.stamp(0), stamps.actor, stamps.seq()];
+  const columns: SqlValue[] = [id, kind, ref, ...dot, ...labelColumns(label), bodyHash(salt, body, crypto)];
+  const { n } = db.get(INSERT, ...columns, store.sealing().seal(ENTRY.name, columns)) ?? {};
+  db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, body);
+  return id.toHex();
 }
 
 const isKind = (value: SqlValue | undefined): value is EntryKind => ENTRY_KINDS.some((kind) => kind === value);

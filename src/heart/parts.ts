@@ -1,3 +1,4 @@
+import { heartAudit, type HeartAudit } from "./audit.ts";
 import { heartEntries, type HeartEntries } from "./entries.ts";
 import { searchHeart, type Found } from "./find.ts";
 import { heartIncidents, type HeartIncidents } from "./incidents.ts";
@@ -14,6 +15,7 @@ export interface HeartParts {
   readonly entries: HeartEntries;
   readonly incidents: HeartIncidents;
   readonly state: HeartState;
+  readonly audit: HeartAudit;
   /** Over messages and memories; `limit` hits at most. */
   search(query: string, limit: number): Found;
 }
@@ -26,6 +28,7 @@ export function heartParts(parts: Omit<TypedStore, "sealing" | "reading">, reade
     entries: heartEntries(store),
     incidents: heartIncidents(store),
     state: heartState(store),
+    audit: heartAudit(store),
     search: (query, limit) => searchHeart(store, reader, query, limit),
   };
 }

@@ -60,5 +60,6 @@ export const Namespace = {
   INCIDENT: "incident",
   STATE: "state",
   REPLICA: "replica",
+  AUDIT: "audit",
 } as const;
 export type Namespace = (typeof Namespace)[keyof typeof Namespace];

@@ -62,6 +62,11 @@ export interface CallReport {
 export interface AuditTrail {
   intent(entry: IntentEntry): Result<IntentRef, { readonly detail: string }>;
   outcome(ref: IntentRef, entry: OutcomeEntry): Result<void, { readonly detail: string }>;
+  /** Who answered an `ask`, and what exactly they saw. */
+  approval(
+    ref: IntentRef,
+    entry: { readonly answer: Answer; readonly digest: PlanDigest; readonly by: string },
+  ): Result<void, { readonly detail: string }>;
   /** Best effort: it is also counted in the heart. */
   incident(kind: string, detail: string): void;
 }
@@ -87,9 +92,13 @@ export interface OutcomeEntry {
   readonly output: string;
 }
 
+export type Answer = "allowed" | "denied" | "unanswered";
+
 /** Puts an `ask` before the person. It never takes a yes from anywhere else. */
 export interface ApprovalDesk {
-  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<"allowed" | "denied" | "unanswered">;
+  /** Who is asked, for the log: "console". */
+  readonly who: string;
+  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<Answer>;
 }
 export interface ApprovalQuestion {
   readonly skill: string;
@@ -142,6 +151,14 @@ export class ReferenceMonitor {
     if (decision.outcome === "deny") return close(refusal(request, decision, "denied", decision.reason));
     if (decision.outcome === "ask") {
       const answer = await this.#ask(request, decision, effect);
+      const noted = audit.approval(intent.value, { answer, digest: effect, by: this.#ports.approvals?.who ?? "nobody" });
+      if (!noted.ok)
+        return refusal(
+          request,
+          decision,
+          "denied",
+          `Nothing was done, because the answer could not be written to the log: ${noted.error.detail}`,
+        );
       if (answer === "denied") return close(refusal(request, decision, "denied", `${decision.reason} You said no.`));
       if (answer === "unanswered")
         return close(refusal(request, decision, "unanswered", `${decision.reason} Nobody answered, which is a no.`));
@@ -160,7 +177,7 @@ export class ReferenceMonitor {
     });
   }
 
-  async #ask(request: CallRequest, decision: Decision, effect: PlanDigest): Promise<"allowed" | "denied" | "unanswered"> {
+  async #ask(request: CallRequest, decision: Decision, effect: PlanDigest): Promise<Answer> {
     const { approvals, policy } = this.#ports;
     if (approvals === null) return "unanswered";
     const { skill, prepared, context, remark, signal } = request;

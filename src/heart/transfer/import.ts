@@ -30,7 +30,7 @@ export type SourceLine = { readonly text: string } | { readonly fault: string };
 
 /** What comes from a file is data: nobody vouches for it here. */
 const FROM_OUTSIDE: Label = { c: 0, k: [], i: 0, p: ["import"] };
-const REFUSED: ReadonlySet<EntryKind> = new Set(["approval", "grant"]);
+const REFUSED: ReadonlySet<EntryKind> = new Set(["approval", "grant", "audit"]);
 
 /**
  * Adds what an export has and this heart has not, in one transaction: all of it, or nothing. `damaged` naming `source` says which line is wrong.

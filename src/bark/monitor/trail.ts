@@ -1,0 +1,61 @@
+import type { AuditFailure, AuditLog } from "../../audit/log.ts";
+import { canonicalJson } from "../../lib/canonical-json.ts";
+import { BOTTOM, type Label } from "../../lib/label.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { AuditTrail, IntentRef } from "./monitor.ts";
+
+/** Names of paths and hosts may be as long as an attacker likes; the log keeps what a person would read. */
+const MOST_TEXT = 1000;
+/** Of a payload: what came out is kept, not all that came out. */
+const MOST_PAYLOAD = 16_000;
+
+/** The monitor's trail on the audit log, and its incidents in the heart's counters as well. */
+export function auditTrail(
+  log: AuditLog,
+  count: (kind: string, severity: 3 | 4, detail: string) => void,
+  explain: (failure: AuditFailure) => string,
+): AuditTrail {
+  const labels = new Map<number, Label>();
+  const said = <T>(result: Result<T, AuditFailure>): Result<T, { readonly detail: string }> =>
+    result.ok ? result : err({ detail: explain(result.error) });
+  return {
+    intent(entry) {
+      const { skill, operation, object, label, decision, policy, effect, args } = entry;
+      const written = log.intent(
+        {
+          subject: short(skill),
+          operation,
+          object: short(object),
+          label: { ...label, k: [...label.k], p: label.p.map(short) },
+          decision: decision.outcome,
+          rule: decision.rule,
+          policy,
+          effect,
+          severity: decision.incident ? 3 : 0,
+        },
+        canonicalJson({ skill, args }).slice(0, MOST_PAYLOAD),
+      );
+      if (written.ok) labels.set(written.value.seq, label);
+      return said(written);
+    },
+    outcome(ref: IntentRef, { status, detail, output }) {
+      const label = labels.get(ref.seq) ?? BOTTOM;
+      labels.delete(ref.seq);
+      const written = log.outcome({ of: ref.seq, status, detail: short(detail) }, output.toWellFormed().slice(0, MOST_PAYLOAD), label);
+      return written.ok ? ok(undefined) : said(written);
+    },
+    approval(ref, { answer, digest, by }) {
+      const written = log.approval({ of: ref.seq, answer, digest, by });
+      return written.ok ? ok(undefined) : said(written);
+    },
+    incident(kind, detail) {
+      log.incident({ what: short(kind), detail: short(detail), severity: 3 });
+      count(kind, 3, short(detail));
+    },
+  };
+}
+
+const short = (text: string): string => {
+  const whole = text.toWellFormed();
+  return whole.length <= MOST_TEXT ? whole : `${whole.slice(0, MOST_TEXT - 1).toWellFormed()}…`;
+};

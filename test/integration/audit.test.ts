@@ -1,0 +1,199 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type AuditLog, auditLog } from "../../src/audit/log.ts";
+import { parseEntry } from "../../src/audit/entry.ts";
+import { verifySession } from "../../src/audit/verify.ts";
+import { heartCopies } from "../../src/heart/copies.ts";
+import { forkHeart } from "../../src/heart/care/fork.ts";
+import { verifyHeart } from "../../src/heart/care/verify.ts";
+import type { OpenHeart } from "../../src/heart/open.ts";
+import { BOTTOM } from "../../src/lib/label.ts";
+import { auditCrypto, stickKey } from "../../src/platform/audit-crypto.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
+import { BUILD, must, openIn, placeIn, raw } from "../support/heart.ts";
+import { tempDir, type TempDir } from "../support/noctem.ts";
+
+let dir: TempDir;
+beforeEach(() => (dir = tempDir("noctem-audit-")));
+afterEach(() => dir[Symbol.dispose]());
+
+const logOf = (heart: OpenHeart, keys = placeIn(dir.path).keysDir): AuditLog =>
+  auditLog({
+    heart: heart.audit,
+    heartId: heart.id,
+    crypto: auditCrypto,
+    random: heartDeps().random,
+    stick: () => stickKey(keys, heart.id),
+  });
+const intent = (log: AuditLog, object = "a.txt") =>
+  must(
+    log.intent(
+      {
+        subject: "file_ops",
+        operation: "read",
+        object,
+        label: { c: 1, k: [], i: 3, p: [] },
+        decision: "allow",
+        rule: "default",
+        policy: "p",
+        effect: "0".repeat(64),
+        severity: 0,
+      },
+      `read ${object}`,
+    ),
+  );
+const faultsOf = (heart: OpenHeart, session: string, leaves = heart.audit.leaves(session)) => {
+  const note = heart.audit.checkpoints().find((checkpoint) => checkpoint.session === session)?.note ?? null;
+  const stick = must(stickKey(placeIn(dir.path).keysDir, heart.id)).publicKey;
+  return verifySession(leaves, note, { heart: heart.id, session, stick }, auditCrypto).map(({ kind }) => kind);
+};
+
+describe("the audit log", () => {
+  test("is nothing until something is written, and then a session under a key that the stick certified", () => {
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    expect(log.session).toBeNull();
+    expect(heart.audit.checkpoints()).toEqual([]);
+    expect(existsSync(join(placeIn(dir.path).keysDir, "stick.json"))).toBe(false);
+    const ref = intent(log);
+    must(log.approval({ of: ref.seq, answer: "allowed", digest: "1".repeat(64), by: "console" }));
+    must(log.outcome({ of: ref.seq, status: "done", detail: "" }, "hello", BOTTOM));
+    must(log.incident({ what: "test", detail: "x", severity: 3 }));
+    const session = log.session ?? "";
+    const entries = heart.audit.leaves(session).map(parseEntry);
+    expect(entries.map((entry) => entry?.kind)).toEqual(["genesis", "intent", "approval", "outcome", "incident"]);
+    expect(faultsOf(heart, session)).toEqual([]);
+    const [, first] = entries;
+    expect(first?.kind === "intent" ? heart.audit.payload(first.reference) : null).toBe("read a.txt");
+    expect(statSync(join(placeIn(dir.path).keysDir, "stick.json")).mode & 0o077).toBe(0);
+    expect(must(verifyHeart(heartDeps(), placeIn(dir.path))).faults).toEqual([]);
+  });
+
+  test("shows whatever is done to stored leaves", () => {
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    for (const name of ["a", "b", "c"]) intent(log, name);
+    const session = log.session ?? "";
+    const leaves = heart.audit.leaves(session);
+    expect(faultsOf(heart, session, leaves)).toEqual([]);
+    const [genesis = "", a = "", b = "", c = ""] = leaves;
+    expect(faultsOf(heart, session, [genesis, a, b.replace('"b"', '"x"'), c])).toEqual(["checkpoint"]);
+    expect(faultsOf(heart, session, [genesis, a, c])).toContain("truncated");
+    expect(faultsOf(heart, session, [genesis, a, b])).toContain("truncated");
+    expect(faultsOf(heart, session, [genesis, b, a, c])).toContain("leaf");
+    expect(faultsOf(heart, session, [genesis, a, b, c, c])).toContain("leaf");
+    expect(faultsOf(heart, session, [genesis, a, `${b} `, c])).toContain("leaf");
+    expect(faultsOf(heart, session, [a, b, c])).toContain("certificate");
+    // Signed anew by a key of the thief's own, with the stick's certificate for the old one.
+    const mine = auditCrypto.ephemeral().publicKey.toHex();
+    const entry = parseEntry(genesis);
+    const key = entry?.kind === "genesis" ? entry.key : "";
+    expect(faultsOf(heart, session, [genesis.replace(key, mine), a, b, c])).toContain("certificate");
+    expect(faultsOf(heart, "0".repeat(32), leaves)).toContain("leaf");
+  });
+
+  test("each session commits to the heads that it sees, and to those alone that nobody else has", () => {
+    const sessions: string[] = [];
+    for (let i = 0; i < 3; i++) {
+      using heart = openIn(dir.path);
+      const log = logOf(heart);
+      intent(log);
+      sessions.push(log.session ?? "");
+    }
+    using heart = openIn(dir.path);
+    const heads = sessions.map((session) => {
+      const genesis = parseEntry(heart.audit.leaves(session)[0] ?? "");
+      return genesis?.kind === "genesis" ? genesis.heads.map((head) => [head.session, head.size]) : null;
+    });
+    expect(heads).toEqual([[], [[sessions[0] ?? "", 2]], [[sessions[1] ?? "", 2]]]);
+  });
+
+  test("an entry that cannot be committed is an error, and the log goes on from what stands", () => {
+    const heart = openIn(dir.path);
+    const log = logOf(heart);
+    intent(log);
+    {
+      using db = raw(dir.path);
+      db.exec("begin immediate");
+      const failed = log.intent(
+        {
+          subject: "s",
+          operation: "read",
+          object: "o",
+          label: BOTTOM as never,
+          decision: "allow",
+          rule: "r",
+          policy: "p",
+          effect: "0".repeat(64),
+          severity: 0,
+        },
+        "",
+      );
+      expect(failed).toMatchObject({ ok: false, error: { kind: "heart" } });
+      db.exec("rollback");
+    }
+    intent(log);
+    expect(faultsOf(heart, log.session ?? "")).toEqual([]);
+    expect(heart.audit.leaves(log.session ?? "")).toHaveLength(3);
+    heart[Symbol.dispose]();
+  }, 30_000);
+
+  test("a payload can be forgotten and the log stays sound; an entry cannot", () => {
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    const ref = intent(log, "secret");
+    const entry = parseEntry(heart.audit.leaves(ref.session)[ref.seq] ?? "");
+    const reference = entry?.kind === "intent" ? entry.reference : "";
+    must(heart.entries.forget(reference));
+    expect(heart.audit.payload(reference)).toBeNull();
+    expect(faultsOf(heart, ref.session)).toEqual([]);
+    for (const { id } of heart.entries.recent("audit", 9)) expect(heart.entries.forget(id)).toMatchObject({ ok: false });
+    expect(readFileSync(placeIn(dir.path).file).includes("read secret")).toBe(false);
+  });
+
+  test("travels with the heart, both ways", () => {
+    using other = tempDir("noctem-audit-");
+    const copies = (path: string) => heartCopies(heartDeps(), placeIn(path), BUILD);
+    {
+      using heart = openIn(dir.path);
+      intent(logOf(heart));
+    }
+    must(forkHeart(heartDeps(), placeIn(dir.path), placeIn(join(other.path, "b"))));
+    const there = join(other.path, "b");
+    let session = "";
+    {
+      using heart = openIn(there);
+      const log = logOf(heart, placeIn(there).keysDir);
+      intent(log);
+      session = log.session ?? "";
+    }
+    must(copies(dir.path).merge(placeIn(there).file, { dryRun: false }));
+    using heart = openIn(dir.path);
+    expect(heart.audit.checkpoints()).toHaveLength(2);
+    const stick = must(stickKey(placeIn(there).keysDir, heart.id)).publicKey;
+    const note = heart.audit.checkpoints().find((checkpoint) => checkpoint.session === session)?.note ?? null;
+    expect(verifySession(heart.audit.leaves(session), note, { heart: heart.id, session, stick }, auditCrypto)).toEqual([]);
+    // The other stick signs with a key of its own.
+    expect(faultsOf(heart, session)).toContain("certificate");
+  });
+
+  test("a stick's key that is damaged or another heart's is said, and nothing is written", () => {
+    using heart = openIn(dir.path);
+    const path = join(placeIn(dir.path).keysDir, "stick.json");
+    must(stickKey(placeIn(dir.path).keysDir, heart.id));
+    const text = readFileSync(path, "utf8");
+    chmodSync(path, 0o600);
+    for (const [broken, says] of [
+      ["{", "damaged"],
+      ["{}", "no stick's key"],
+      [text.replace(heart.id, "0".repeat(32)), "another heart"],
+      [text.replace(/"seed":"../, '"seed":"00'), "halves"],
+    ] as const) {
+      writeFileSync(path, broken);
+      const tried = stickKey(placeIn(dir.path).keysDir, heart.id);
+      expect(tried.ok ? "" : tried.error).toContain(says);
+    }
+    expect(heart.audit.checkpoints()).toEqual([]);
+  });
+});
