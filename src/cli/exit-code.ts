@@ -14,6 +14,8 @@ export const ExitCode = {
   NO_CAGE: 11,
   ENGINE: 12,
   CUT_OFF: 13,
+  /** A skill ran, and what it ran failed or was stopped. */
+  SKILL_FAILED: 16,
   TIMEOUT: 124,
   SIGHUP: 129,
   SIGINT: 130,

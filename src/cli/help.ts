@@ -132,9 +132,12 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   [`${ExitCode.HEART}`, "the heart cannot be used"],
   [`${ExitCode.NO_ROOM}`, "no room, or read-only"],
   [`${ExitCode.NETWORK}`, "the network or a download failed"],
+  [`${ExitCode.DENIED}`, "denied by policy, or by you"],
+  [`${ExitCode.NO_APPROVAL}`, "an approval was needed, and none came"],
   [`${ExitCode.NO_CAGE}`, "the cage this needs is not available on this host"],
   [`${ExitCode.ENGINE}`, "the engine failed"],
   [`${ExitCode.CUT_OFF}`, "the answer is cut off, misses its schema, or is nothing but reasoning"],
+  [`${ExitCode.SKILL_FAILED}`, "a skill ran, and what it ran failed or was stopped"],
   [`${ExitCode.TIMEOUT}`, "--timeout passed; the partial answer is kept"],
   [`${ExitCode.SIGHUP}, ${ExitCode.SIGINT}, ${ExitCode.SIGTERM}`, "SIGHUP, SIGINT, SIGTERM"],
 ];

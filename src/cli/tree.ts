@@ -1,3 +1,4 @@
+import { barkCommand } from "./bark.ts";
 import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
 import { completionsCommand } from "./completions.ts";
@@ -12,6 +13,6 @@ import { versionCommand } from "./version.ts";
 export function commandTree(): Command {
   return {
     ...chatCommand,
-    commands: [modelsCommand, sessionsCommand, heartCommand, configCommand, doctorCommand, completionsCommand, versionCommand],
+    commands: [modelsCommand, sessionsCommand, heartCommand, barkCommand, configCommand, doctorCommand, completionsCommand, versionCommand],
   };
 }

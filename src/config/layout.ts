@@ -10,6 +10,8 @@ export interface StickLayout {
   readonly packs: string;
   readonly reservoir: string;
   readonly backups: string;
+  /** What calls changed in workspaces, kept for taking it back. */
+  readonly undo: string;
   readonly settings: string;
   readonly work: string;
 }
@@ -27,6 +29,7 @@ export function stickLayout(root: string, heart: string | null = null): StickLay
     packs: join(root, "packs"),
     reservoir: join(root, "reservoir"),
     backups: join(home, "backups"),
+    undo: join(home, "undo"),
     settings: join(root, "noctem.json"),
     work: join(root, "work"),
   };

@@ -26,9 +26,14 @@ export function workspaceOf({ asked, setting, cwd, layout }: WorkspaceWish): Wor
   if (setting !== null) return { path: resolve(layout.root, setting), because: "setting" };
   // `work/` lies inside the root and is the one folder there that is the person's.
   if (within(cwd, layout.work)) return { path: cwd, because: "current-folder" };
-  const own = [layout.root, layout.heart, layout.keys, layout.backups];
-  const meets = own.some((path) => within(path, cwd) || within(cwd, path));
-  return meets ? { path: layout.work, because: "own-files" } : { path: cwd, because: "current-folder" };
+  return meetsOwnFiles(cwd, layout) ? { path: layout.work, because: "own-files" } : { path: cwd, because: "current-folder" };
+}
+
+/** Whether a folder is, contains or lies inside what is Noctem's own: no skill may work there, whoever asked for it. */
+export function meetsOwnFiles(path: string, layout: StickLayout): boolean {
+  if (within(path, layout.work)) return false;
+  const own = [layout.root, layout.heart, layout.keys, layout.backups, layout.undo];
+  return own.some((of) => within(of, path) || within(path, of));
 }
 
 /** Whether `path` is `folder` or lies below it. */

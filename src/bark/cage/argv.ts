@@ -70,6 +70,8 @@ function filesystem(plan: CagePlan, parts: CageParts): readonly string[] {
 
 /** Bytes. */
 const SHARED_MEMORY = 16 << 20;
+/** Bytes of an empty folder. */
+const MASK = 4096;
 
 function mountArguments(mount: Mount): readonly string[] {
   switch (mount.kind) {
@@ -83,6 +85,9 @@ function mountArguments(mount: Mount): readonly string[] {
       return tmpfs(mount.to, mount.bytes);
     case "folder":
       return ["--dir", mount.to];
+    case "mask":
+      // An empty device reads as nothing, whatever is done to it.
+      return mount.folder ? tmpfs(mount.to, MASK) : bind("--ro-bind", "/dev/null", mount.to);
     case "link":
       return ["--symlink", mount.target, mount.to];
   }

@@ -1,6 +1,6 @@
 import type { BarkTier } from "../types.ts";
 import { HOME } from "./argv.ts";
-import type { CageNetwork, CagePlan, Limits, Mount, WorkspaceView } from "./types.ts";
+import type { CageNetwork, CagePlan, Limits, WorkspaceView } from "./types.ts";
 
 /** What a command needs beside the base. */
 export interface CommandOptions {
@@ -45,37 +45,6 @@ export function commandPlan(options: CommandOptions): CagePlan {
     mounts: network.kind === "proxy" ? [{ kind: "read-only", from: network.socket, to: network.socket }] : [],
     workspace: view,
     seccomp: tier >= 2 ? "deny+allow" : "deny",
-    network,
-    limits,
-    floor: "namespaces",
-  };
-}
-
-/** A child of Noctem's own that reads what strangers made: models, web pages. */
-export function childPlan(options: {
-  readonly profile: "engine" | "fetch";
-  readonly argv: readonly string[];
-  readonly readOnly: readonly string[];
-  readonly devices: readonly string[];
-  readonly network: CageNetwork;
-  readonly limits: Limits;
-}): CagePlan {
-  const { profile, argv, readOnly, devices, network, limits } = options;
-  const mounts: readonly Mount[] = [
-    ...readOnly.map((path): Mount => ({ kind: "read-only", from: path, to: path })),
-    ...devices.map((path): Mount => ({ kind: "device", from: path, to: path })),
-    ...(network.kind === "proxy" ? [{ kind: "read-only" as const, from: network.socket, to: network.socket }] : []),
-  ];
-  return {
-    profile,
-    tier: profile === "fetch" ? 2 : 1,
-    argv,
-    cwd: "/",
-    env: { PATH: SEARCH_PATH, HOME, TMPDIR: "/tmp", LANG: "C.UTF-8" },
-    mounts,
-    workspace: null,
-    // A GPU driver's calls are in no list of ours.
-    seccomp: "deny",
     network,
     limits,
     floor: "namespaces",

@@ -18,6 +18,8 @@ export type Mount =
   | { readonly kind: "device"; readonly from: string; readonly to: string }
   | { readonly kind: "tmpfs"; readonly to: string; readonly bytes: number }
   | { readonly kind: "folder"; readonly to: string }
+  /** Covers what the workspace has at this place: an empty folder over a folder, nothing over a file. */
+  | { readonly kind: "mask"; readonly to: string; readonly folder: boolean }
   | { readonly kind: "link"; readonly target: string; readonly to: string };
 
 export interface Limits {

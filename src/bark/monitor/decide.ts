@@ -18,7 +18,7 @@ export function decide(request: AccessRequest): Decision {
   const { outcome, rule, reason } = first ?? ALLOWED;
   return {
     outcome,
-    tier: outcome === "deny" && first?.incident === true ? 4 : tier,
+    tier: strictest.some((verdict) => verdict.outcome === "deny" && verdict.incident === true) ? 4 : tier,
     rule,
     reason,
     incident: strictest.some((verdict) => verdict.incident === true),
@@ -59,6 +59,11 @@ const isTrifecta = ({ context, sink, changesState }: AccessRequest): boolean =>
 const leaving = ({ context }: AccessRequest): number => context.c;
 
 export const RULES: readonly Rule[] = [
+  // First only because of two that say the same it has the better reason.
+  {
+    id: "policy",
+    judge: ({ ruled }) => (ruled === null || ruled.outcome === "allow" ? null : { outcome: ruled.outcome, reason: ruled.reason }),
+  },
   {
     id: "prohibited",
     judge: ({ tier, skill }) =>
@@ -130,10 +135,6 @@ export const RULES: readonly Rule[] = [
   {
     id: "approval",
     judge: ({ tier, skill }) => (tier === 3 ? { outcome: "ask", reason: `${skill} may do this only with your approval.` } : null),
-  },
-  {
-    id: "policy",
-    judge: ({ ruled }) => (ruled === null || ruled.outcome === "allow" ? null : { outcome: ruled.outcome, reason: ruled.reason }),
   },
 ];
 

@@ -90,6 +90,7 @@ export interface OutcomeEntry {
   /** One sentence. */
   readonly detail: string;
   readonly output: string;
+  readonly blocked: readonly Blocked[];
 }
 
 export type Answer = "allowed" | "denied" | "unanswered";
@@ -188,7 +189,7 @@ export class ReferenceMonitor {
   #close(ref: IntentRef, report: CallReport): CallReport {
     const { status, text, blocked } = report;
     const detail = blocked[0]?.reason ?? "";
-    const written = this.#ports.audit.outcome(ref, { status, detail, output: text });
+    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked });
     for (const { rule, reason } of report.executed?.incidents ?? []) this.#ports.audit.incident(`bark.${rule}`, reason);
     if (written.ok) return report;
     return { ...report, text: `${text}\n(How this ended could not be written to the log: ${written.error.detail})` };

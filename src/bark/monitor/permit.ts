@@ -7,6 +7,9 @@ export const PERMIT_LIFETIME = 10_000;
 
 export type PermitFault = "unknown" | "spent" | "expired" | "other-plan";
 
+/** A desk for one process. */
+export const permitDesk = (sha256: (bytes: Uint8Array) => Uint8Array): PermitDesk => new PermitDesk(sha256);
+
 /**
  * The one place that mints permits. A permit is an object of this desk's making, good for one plan, once, for ten seconds: what merely looks
  * like one is unknown, whatever it says about itself.

@@ -8,6 +8,7 @@ import type { AuditTrail, IntentRef } from "./monitor.ts";
 const MOST_TEXT = 1000;
 /** Of a payload: what came out is kept, not all that came out. */
 const MOST_PAYLOAD = 16_000;
+const MOST_BLOCKED = 50;
 
 /** The monitor's trail on the audit log, and its incidents in the heart's counters as well. */
 export function auditTrail(
@@ -38,10 +39,15 @@ export function auditTrail(
       if (written.ok) labels.set(written.value.seq, label);
       return said(written);
     },
-    outcome(ref: IntentRef, { status, detail, output }) {
+    outcome(ref: IntentRef, { status, detail, output, blocked }) {
       const label = labels.get(ref.seq) ?? BOTTOM;
       labels.delete(ref.seq);
-      const written = log.outcome({ of: ref.seq, status, detail: short(detail) }, output.toWellFormed().slice(0, MOST_PAYLOAD), label);
+      const kept = output.toWellFormed().slice(0, MOST_PAYLOAD).toWellFormed();
+      const shown = blocked
+        .slice(0, MOST_BLOCKED)
+        .map(({ what, rule, reason, instead }) => ({ what: short(what), rule, reason: short(reason), instead }));
+      const payload = canonicalJson({ status, output: kept, blocked: shown });
+      const written = log.outcome({ of: ref.seq, status, detail: short(detail) }, payload, label);
       return written.ok ? ok(undefined) : said(written);
     },
     approval(ref, { answer, digest, by }) {

@@ -120,7 +120,7 @@ export function isHarmlessConfig(text: string): boolean {
     const line = raw.trim();
     if (line === "" || line.startsWith("#") || line.startsWith(";")) continue;
     // A backslash goes on in the next line or hides a character; quotes and comments inside values have rules of their own.
-    if (/[\\\0\r]/.test(line)) return false;
+    if (/[\\\0\r]/.test(raw)) return false;
     const header = /^\[([a-z0-9.-]+)(?: "([^"\]]*)")?\]$/i.exec(line);
     if (header !== null) {
       section = header[2] === undefined ? (header[1] ?? "") : `${header[1] ?? ""}.${header[2]}`;

@@ -78,6 +78,8 @@ function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
   if (plan.workspace !== null) sources.push(plan.workspace.host);
   const linked = sources.find((path) => !isResolved(path));
   if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
+  const masked = plan.mounts.find((mount) => mount.kind === "mask" && !isResolved(mount.to));
+  if (masked !== undefined) return `${masked.to} is a link, lies behind one, or is gone.`;
   const odd = [...plan.mounts.map(({ to }) => to), plan.workspace?.inside ?? "/tmp", plan.cwd].find((path) => !isPlain(path));
   return odd === undefined ? null : `${odd} is no plain absolute path.`;
 }
@@ -180,13 +182,14 @@ const overlayCommand = (workspace: string, parts: UnpackedParts, bytes: number, 
   return [parts.helper, "overlay", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), "--"];
 };
 
-/** The workspace comes last of the mounts, so that nothing of the plan covers a part of it unseen. */
+/** The workspace comes after the other mounts, so that nothing of the plan covers a part of it unseen, and what is masked in it after that. */
 function withWorkspace(plan: CagePlan): CagePlan {
   const { workspace } = plan;
   if (workspace === null) return plan;
   const kind = workspace.mode === "copy-on-write" ? "read-write" : "read-only";
   const mount: Mount = { kind, from: workspace.host, to: workspace.inside };
-  return { ...plan, mounts: [...plan.mounts, mount] };
+  const isMask = (at: Mount): boolean => at.kind === "mask";
+  return { ...plan, mounts: [...plan.mounts.filter((at) => !isMask(at)), mount, ...plan.mounts.filter(isMask)] };
 }
 
 /** Read once, and in no folder: nobody can put other arguments there. */

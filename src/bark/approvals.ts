@@ -1,0 +1,113 @@
+import type { ApprovalQuestion } from "./monitor/monitor.ts";
+import type { Answer } from "./monitor/monitor.ts";
+import type { CagePlan } from "./cage/types.ts";
+
+/** A question that cannot be shown whole is not asked. */
+export type Rendered =
+  | { readonly kind: "lines"; readonly lines: readonly string[] }
+  | { readonly kind: "uninspectable"; readonly reason: string };
+
+/** Lines that a person reads before an answer; what is longer cannot be inspected. */
+const MOST_LINES = 400;
+const MOST_WIDTH = 2000;
+
+/**
+ * An approval as a person sees it, made from what will be done and never from what the model says about it: that stands apart, at the end. Every
+ * character that an eye could miss or a terminal would act on is spelled out; nothing is shortened.
+ */
+export function renderApproval(question: ApprovalQuestion): Rendered {
+  const { skill, prepared, decision, context, remark } = question;
+  const { effect, object, operation } = prepared;
+  const what = ((): readonly string[] => {
+    switch (effect.kind) {
+      case "process":
+        return [
+          ...exactly(effect.plan),
+          ...(effect.stdin === null ? [] : ["It is fed:", ...indented(new TextDecoder().decode(effect.stdin))]),
+        ];
+      case "changes":
+        return ["It changes:", ...indented(effect.diff)];
+      case "store":
+        return ["It writes into memory:", ...indented(effect.text)];
+      case "answer":
+        return [];
+    }
+  })();
+  const lines = [
+    `${skill} wants to ${VERBS[operation]} ${exact(object.kind === "code" ? "a program of its own" : object.name)}.`,
+    decision.reason,
+    ...what,
+    `Comes from: ${context.i >= 3 ? "what you typed" : context.i >= 1 ? "a mixture of yours and others' text" : "text from outside"}${context.p.length === 0 ? "" : ` (${context.p.map(exact).join(", ")})`}.`,
+    `Can be taken back: ${prepared.changesState ? (effect.kind === "store" ? "no" : "yes, what it changes in the workspace (noctem bark undo)") : "it changes nothing"}.`,
+    ...(remark === null ? [] : ["The model says (believe nothing of it):", ...indented(remark)]),
+  ];
+  if (lines.length > MOST_LINES || lines.some((line) => line.length > MOST_WIDTH))
+    return { kind: "uninspectable", reason: `It has ${lines.length} lines, or one that is too long to read: nobody could check it.` };
+  return { kind: "lines", lines };
+}
+
+const VERBS = { read: "read", write: "change", run: "run", send: "send", fetch: "fetch" } as const;
+
+function exactly({ argv, workspace, network, limits }: CagePlan): readonly string[] {
+  const where =
+    workspace === null
+      ? "without any of your files"
+      : `in ${exact(workspace.inside)}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
+  return [
+    `Exactly: ${argv.map(quoted).join(" ")}`,
+    `It runs ${where}, ${network.kind === "none" ? "without a network" : "with the network that the policy allows"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
+  ];
+}
+
+/** As a shell would have to be told; so that one word never looks like two. */
+const quoted = (word: string): string =>
+  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${exact(word).replaceAll("'", String.raw`'\''`)}'`;
+
+const indented = (text: string): readonly string[] =>
+  text
+    .replace(/\n$/u, "")
+    .split("\n")
+    .map((line) => `  | ${exact(line)}`);
+
+/** Controls, marks of writing direction and what takes no room come out spelled; tabs as they are. */
+export const exact = (text: string): string =>
+  text
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\p{Co}\p{Cn}]|[^\S \t]/gu, (character) =>
+      character === "\t" ? "\t" : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
+    );
+
+/** Milliseconds without a key before one counts: what was typed ahead, or meant for something else, decides nothing. */
+const QUIET = 700;
+const MOST_TYPED = 20;
+
+/** The answer being typed. Enter alone, or anything but the whole word, never approves. */
+export interface AnswerState {
+  readonly typed: string;
+  /** When the last key came, or the question was drawn. Milliseconds. */
+  readonly lastKey: number;
+  /** Keys count from now on. */
+  readonly listening: boolean;
+  readonly answer: Answer | null;
+  /** The last word was none that counts. */
+  readonly puzzled: boolean;
+}
+
+export const newAnswer = (now: number): AnswerState => ({ typed: "", lastKey: now, listening: false, answer: null, puzzled: false });
+
+/** One key, a character or "enter", "backspace", "cancel". */
+export function answerKey(state: AnswerState, key: string, now: number): AnswerState {
+  if (state.answer !== null) return state;
+  if (key === "cancel") return { ...state, answer: "denied" };
+  if (!state.listening) {
+    const listening = now - state.lastKey >= QUIET;
+    if (!listening) return { ...state, lastKey: now };
+    return answerKey({ ...state, listening, lastKey: now }, key, now);
+  }
+  if (key === "backspace") return { ...state, typed: state.typed.slice(0, -1), lastKey: now };
+  if (key !== "enter") return { ...state, typed: (state.typed + key).slice(0, MOST_TYPED), lastKey: now, puzzled: false };
+  const word = state.typed.trim().toLowerCase();
+  if (word === "yes") return { ...state, answer: "allowed" };
+  if (word === "no" || word === "n") return { ...state, answer: "denied" };
+  return { ...state, typed: "", lastKey: now, puzzled: word !== "" };
+}

@@ -1,0 +1,64 @@
+import * as v from "valibot";
+import { canonicalJson, type Json } from "../../lib/canonical-json.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { parseCommandLine } from "./command.ts";
+import { matchesCommand, matchesHost, matchesPath } from "./judge.ts";
+import { PolicySchema, type Policy } from "./schema.ts";
+
+/** A policy that was checked, with the hash that every audit entry names. */
+export interface LoadedPolicy {
+  readonly policy: Policy;
+  /** SHA-256 of its canonical JSON, in hex. */
+  readonly hash: string;
+}
+
+/** The errors are sentences, each naming its rule. */
+export function loadPolicy(value: unknown, sha256: (bytes: Uint8Array) => Uint8Array): Result<LoadedPolicy, readonly string[]> {
+  const parsed = v.safeParse(PolicySchema, value);
+  if (!parsed.success)
+    return err(parsed.issues.slice(0, 20).map((issue) => `${v.getDotPath(issue) ?? "The policy"}: ${plain(issue.message)}`));
+  const policy = parsed.output;
+  const faults = [...examplesThatFail(policy), ...repeated(policy)];
+  if (faults.length > 0) return err(faults);
+  const hash = sha256(new TextEncoder().encode(canonicalJson(policy as unknown as Json))).toHex();
+  return ok({ policy, hash });
+}
+
+/** Valibot says it on one line already; what it quotes of a hostile file may hold anything. */
+const plain = (message: string): string => message.replaceAll(/[^\P{C} ]/gu, "?").slice(0, 200);
+
+/** Every rule says what it is for, and is held to it: a rule that no longer matches its own example protects nothing. */
+function examplesThatFail(policy: Policy): readonly string[] {
+  const check = <T extends { readonly id: string; readonly match: readonly string[]; readonly not_match: readonly string[] }>(
+    rules: readonly T[],
+    matches: (rule: T, example: string) => boolean,
+  ): readonly string[] =>
+    rules.flatMap((rule) => [
+      ...rule.match
+        .filter((example) => !matches(rule, example))
+        .map((example) => `${rule.id}: it should match ${JSON.stringify(example)}, and does not.`),
+      ...rule.not_match
+        .filter((example) => matches(rule, example))
+        .map((example) => `${rule.id}: it should not match ${JSON.stringify(example)}, and does.`),
+    ]);
+  return [
+    ...check(policy.commands, (rule, example) => {
+      const line = parseCommandLine(example);
+      return line.kind === "read" && line.commands.some(({ argv }) => matchesCommand(rule, argv));
+    }),
+    ...check(policy.paths, matchesPath),
+    ...check(policy.hosts, (rule, example) => {
+      const [host = "", port = "443"] = example.split(":");
+      return matchesHost(rule, host, Number(port));
+    }),
+  ];
+}
+
+function repeated(policy: Policy): readonly string[] {
+  const seen = new Set<string>();
+  return [...policy.commands, ...policy.paths, ...policy.hosts].flatMap(({ id }) => {
+    if (seen.has(id)) return [`${id}: there are two rules of this name.`];
+    seen.add(id);
+    return [];
+  });
+}

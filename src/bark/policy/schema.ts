@@ -1,0 +1,87 @@
+import * as v from "valibot";
+
+/** A policy as it stands in a file. Everything is named one by one; what is not named is closed. */
+const outcome = v.picklist(["allow", "ask", "deny"]);
+const id = v.pipe(v.string(), v.regex(/^[a-z0-9]+(?:[-.][a-z0-9]+)*$/));
+const sentence = v.pipe(v.string(), v.minLength(3), v.maxLength(300));
+const examples = v.pipe(v.array(v.string()), v.minLength(1));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const level = v.picklist([0, 1, 2, 3, 4]);
+
+export const LimitsSchema = v.strictObject({
+  wallMs: count,
+  cpuSeconds: count,
+  memoryBytes: count,
+  processes: count,
+  outputBytes: count,
+  openFiles: count,
+  fileBytes: count,
+  diskBytes: count,
+});
+
+/**
+ * A rule over one simple command. `programs` by their bare names; `first` the subcommand, where the program has them. `flags` are the only words
+ * beginning with "-" that it takes, `denies` those that it never does (a trailing * stands for any ending); without `flags` all others pass.
+ */
+const CommandRule = v.strictObject({
+  id,
+  outcome,
+  reason: sentence,
+  programs: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.+-]+$/))), v.minLength(1)),
+  first: v.optional(v.array(v.string())),
+  /** Matches only where one of these words is there. */
+  has: v.optional(v.array(v.string())),
+  /** Does not match where one of these is there. */
+  without: v.optional(v.array(v.string())),
+  /** Words that are no flags, at most: programs that take a program's text or an output file as their last word. */
+  words: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
+  match: examples,
+  not_match: v.array(v.string()),
+});
+
+/** A rule over a path: relative to the workspace, or absolute. `*` stands for any characters but a slash, `**` for any. */
+const PathRule = v.strictObject({
+  id,
+  outcome,
+  reason: sentence,
+  operations: v.pipe(v.array(v.picklist(["read", "write"])), v.minLength(1)),
+  paths: v.pipe(v.array(v.string()), v.minLength(1)),
+  /** The confidentiality of what is read there. */
+  confidentiality: v.optional(level),
+  match: examples,
+  not_match: v.array(v.string()),
+});
+
+const HostRule = v.strictObject({
+  id,
+  outcome,
+  reason: sentence,
+  /** `*.example.org` stands for every name below it, and not for itself; `*` for any. */
+  hosts: v.pipe(v.array(v.string()), v.minLength(1)),
+  ports: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(65535))), v.minLength(1)),
+  match: examples,
+  not_match: v.array(v.string()),
+});
+
+const SkillRule = v.strictObject({
+  tier: level,
+  clearance: v.strictObject({ c: level, k: v.array(v.string()) }),
+  limits: LimitsSchema,
+});
+
+export const PolicySchema = v.strictObject({
+  version: v.literal(1),
+  skills: v.record(v.pipe(v.string(), v.regex(/^[a-z_]+$/)), SkillRule),
+  commands: v.array(CommandRule),
+  paths: v.array(PathRule),
+  hosts: v.array(HostRule),
+  /** Variables of the person's environment that reach a cage. Everything else does not. */
+  environment: v.array(v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]*$/))),
+  /** What a call may change in a workspace without being asked about again. */
+  changes: v.strictObject({ files: count, bytes: count }),
+});
+
+export type Policy = v.InferOutput<typeof PolicySchema>;
+export type CommandRule = v.InferOutput<typeof CommandRule>;
+export type PathRule = v.InferOutput<typeof PathRule>;
+export type HostRule = v.InferOutput<typeof HostRule>;

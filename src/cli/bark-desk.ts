@@ -1,0 +1,161 @@
+import { realpathSync, statSync } from "node:fs";
+import { type AuditFailure, auditLog } from "../audit/log.ts";
+import { renderApproval } from "../bark/approvals.ts";
+import { executor } from "../bark/execute.ts";
+import { type ApprovalDesk, ReferenceMonitor } from "../bark/monitor/monitor.ts";
+import { permitDesk } from "../bark/monitor/permit.ts";
+import { auditTrail } from "../bark/monitor/trail.ts";
+import type { Policy } from "../bark/policy/schema.ts";
+import type { StickLayout } from "../config/layout.ts";
+import { meetsOwnFiles, workspaceOf } from "../config/workspace.ts";
+import { heartErrorText } from "./error-text.ts";
+import type { Explained } from "../headless/result-object.ts";
+import type { OpenHeart } from "../heart/open.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import { askOnTerminal } from "../platform/approval-terminal.ts";
+import { auditCrypto, stickKey } from "../platform/audit-crypto.ts";
+import { type HostCage, hostCage } from "../platform/cage/runner.ts";
+import { heartDeps } from "../platform/heart.ts";
+import { hostPrograms, workspaceReader } from "../platform/skills/reader.ts";
+import { PrivateFolder } from "../platform/private-folder.ts";
+import { workspaceSteps, type WorkspaceSteps } from "../platform/workspace/apply.ts";
+import { workspaceWriter } from "../platform/workspace/writer.ts";
+import { fileOps } from "../skills/file-ops.ts";
+import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
+import { type Registry, registry } from "../skills/registry.ts";
+import { codeExec, shell } from "../skills/run.ts";
+import { compiledPolicy } from "./bark-policy-run.ts";
+import type { CommandIo } from "./command.ts";
+import { ExitCode } from "./exit-code.ts";
+import { openStickHeart } from "./heart-access.ts";
+import { loadSettings, stickOf } from "./stick.ts";
+
+export interface BarkArguments {
+  readonly json: boolean | undefined;
+  readonly heart: string | undefined;
+  readonly workspace: string | undefined;
+}
+
+/** Everything that a call of a skill passes through, wired for one command. */
+export interface BarkDesk extends Disposable {
+  readonly layout: StickLayout;
+  readonly heart: OpenHeart;
+  readonly workspace: string;
+  readonly policy: Policy;
+  readonly policyHash: string;
+  readonly registry: Registry;
+  readonly monitor: ReferenceMonitor;
+  readonly cage: HostCage;
+  readonly steps: WorkspaceSteps;
+}
+
+export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, Explained> {
+  const layout = stickOf(io, args.heart);
+  const workspace = workspaceFor(args, layout, io);
+  if (!workspace.ok) return workspace;
+  const opened = openStickHeart(layout);
+  if (!opened.ok) return err(heartErrorText(opened.error));
+  const heart = opened.value;
+  const { policy, hash } = compiledPolicy();
+  const { clock, random } = heartDeps();
+  const { sha256 } = auditCrypto;
+  const permits = permitDesk(sha256);
+  const cage = hostCage({ permits, clock, sha256, env: process.env });
+  const staging = new PrivateFolder(process.env);
+  const steps = stepsOf(layout);
+  for (const sentence of steps.recover()) io.err(`noctem: ${sentence}\n`);
+  const log = auditLog({
+    heart: heart.audit,
+    heartId: heart.id,
+    crypto: auditCrypto,
+    random,
+    stick: () => stickKey(layout.keys, heart.id),
+  });
+  const reader = (at: string) => workspaceReader(at, () => staging.path());
+  const env = environmentFor(policy, io.env);
+  const deps = { policy, reader, programs: hostPrograms, env };
+  const monitor = new ReferenceMonitor({
+    clearanceOf: (skill) => policy.skills[skill]?.clearance ?? { c: 0, k: [] },
+    policy: hash,
+    audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText),
+    approvals: terminalDesk(io),
+    permits,
+    clock,
+    executor: executor({ permits, cage, clock, sha256, workspace: workspace.value, writer: workspaceWriter(steps, policy.changes) }),
+  });
+  return ok({
+    layout,
+    heart,
+    workspace: workspace.value,
+    policy,
+    policyHash: hash,
+    cage,
+    steps,
+    monitor,
+    registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), signalSend]),
+    [Symbol.dispose]() {
+      cage[Symbol.dispose]();
+      staging[Symbol.dispose]();
+      heart[Symbol.dispose]();
+    },
+  });
+}
+
+/** Names of steps sort by time, and two of one moment do not meet. */
+export function stepsOf(layout: StickLayout): WorkspaceSteps {
+  const { clock, random } = heartDeps();
+  const name = (): string => `${String(clock.now()).padStart(15, "0")}-${random.bytes(4).toHex()}`;
+  return workspaceSteps(layout.undo, () => clock.now(), name);
+}
+
+/** Resolved, free of links, a folder, and none of Noctem's own. */
+export function workspaceFor(args: BarkArguments, layout: StickLayout, io: CommandIo): Result<string, Explained> {
+  const loaded = loadSettings(layout, io, args.workspace === undefined ? {} : { workspace: args.workspace });
+  const settings = loaded.ok ? loaded.value.settings.workspace : (args.workspace ?? null);
+  const { path } = workspaceOf({ asked: args.workspace ?? settings, setting: null, cwd: real(io.cwd) ?? io.cwd, layout });
+  const found = real(path);
+  if (found === null || !statSync(found).isDirectory()) return err({ text: `The workspace ${path} is no folder.`, code: ExitCode.USAGE });
+  if (meetsOwnFiles(found, layout))
+    return err({
+      text: `The workspace ${found} holds Noctem's own files, or lies among them. Choose another with --workspace.`,
+      code: ExitCode.DENIED,
+    });
+  if (found === "/") return err({ text: "The whole computer is no workspace. Choose a folder with --workspace.", code: ExitCode.DENIED });
+  return ok(found);
+}
+
+function real(path: string): string | null {
+  try {
+    return realpathSync(path);
+  } catch {
+    return null;
+  }
+}
+
+function environmentFor(policy: Policy, env: CommandIo["env"]): Record<string, string> {
+  return Object.fromEntries(
+    policy.environment.flatMap((name) => {
+      const value = env[name];
+      // A value is data to us and may be a path or a program to a library; plain ones are enough for a language and a time zone.
+      return value !== undefined && /^[A-Za-z0-9_./@:+-]{0,100}$/.test(value) ? [[name, value]] : [];
+    }),
+  );
+}
+
+function terminalDesk(io: CommandIo): ApprovalDesk | null {
+  if (!io.stdinIsTerminal || !io.stderrIsTerminal) return null;
+  return {
+    who: "console",
+    async ask(question, signal) {
+      const rendered = renderApproval(question);
+      if (rendered.kind === "uninspectable") {
+        io.err(`noctem: This cannot be asked about: ${rendered.reason}\n`);
+        return "denied";
+      }
+      await io.flushed();
+      return await askOnTerminal(rendered.lines, io.err, signal);
+    },
+  };
+}
+
+const auditFailureText = (failure: AuditFailure): string => (failure.kind === "key" ? failure.detail : heartErrorText(failure.error).text);

@@ -1,0 +1,211 @@
+import type { PreparedCall } from "../bark/call.ts";
+import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
+import { exact } from "../bark/approvals.ts";
+import type { CagePlan } from "../bark/cage/types.ts";
+import { literalsOf } from "../bark/monitor/endorse.ts";
+import type { CallReport } from "../bark/monitor/monitor.ts";
+import type { Decision } from "../bark/types.ts";
+import { forTerminal } from "../headless/terminal-text.ts";
+import type { Json } from "../lib/canonical-json.ts";
+import type { Label } from "../lib/label.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { ToolDeclaration } from "../skills/types.ts";
+import { type BarkArguments, type BarkDesk, barkDesk } from "./bark-desk.ts";
+import type { CommandIo } from "./command.ts";
+import { ExitCode } from "./exit-code.ts";
+
+interface CallArguments extends BarkArguments {
+  readonly skill: string;
+  readonly args: readonly string[] | undefined;
+}
+
+/** The person typed it themselves: nothing else is in the context. */
+const TYPED: Label = { c: 0, k: [], i: 3, p: [] };
+
+export async function runCall(args: CallArguments, io: CommandIo): Promise<number> {
+  return await withCall(args, io, async (desk, call) => {
+    const { skill, json } = args;
+    const report = await desk.monitor.call({ ...call, skill, context: TYPED, plan: null, remark: null, signal: io.signal });
+    if (json) io.out(`${JSON.stringify(reportJson(report))}\n`);
+    else {
+      const text = io.stdoutIsTerminal ? forTerminal(report.text) : report.text;
+      if (report.executed !== null && text !== "") io.out(text.endsWith("\n") ? text : `${text}\n`);
+      for (const line of commentary(report)) io.err(`noctem: ${forTerminal(line)}\n`);
+    }
+    return CODES[report.status];
+  });
+}
+
+const CODES: Readonly<Record<CallReport["status"], number>> = {
+  done: ExitCode.DONE,
+  failed: ExitCode.SKILL_FAILED,
+  denied: ExitCode.DENIED,
+  unanswered: ExitCode.NO_APPROVAL,
+  "no-cage": ExitCode.NO_CAGE,
+};
+
+function commentary({ text, executed, blocked, status }: CallReport): readonly string[] {
+  const lines: string[] = [];
+  if (executed === null) lines.push(text);
+  if (status === "unanswered") lines.push("There is nobody to ask: run it in a terminal.");
+  if (executed === null) return lines;
+  const { workspace } = executed;
+  if (workspace !== null && workspace.applied.length > 0)
+    lines.push(`${workspace.applied.length} file${workspace.applied.length === 1 ? "" : "s"} written. Take it back with: noctem bark undo`);
+  for (const { what, reason, instead } of blocked) lines.push(`blocked: ${exact(what)}: ${reason}${instead === null ? "" : ` ${instead}`}`);
+  return lines;
+}
+
+const reportJson = ({ status, text, decision, blocked, executed, label }: CallReport): object => ({
+  status,
+  text,
+  decision: decisionJson(decision),
+  label: { c: label.c, k: label.k, i: label.i },
+  blocked,
+  ...(executed?.cage
+    ? { cage: { level: executed.cage.level, code: executed.cage.code, stopped: executed.cage.stopped, ms: executed.cage.wallMs } }
+    : {}),
+  ...(executed?.workspace ? { workspace: { applied: executed.workspace.applied, undo: executed.workspace.undo } } : {}),
+});
+
+const decisionJson = ({ outcome, tier, rule, reason, spoke, incident }: Decision): object => ({
+  outcome,
+  tier,
+  rule,
+  reason,
+  spoke,
+  incident,
+});
+
+export async function explainCall(args: CallArguments, io: CommandIo): Promise<number> {
+  return await withCall(args, io, (desk, { prepared, args: values, said }) => {
+    const decision = desk.monitor.judge({ skill: args.skill, args: values, prepared, context: TYPED, said, plan: null });
+    const plan = prepared.effect.kind === "process" ? prepared.effect.plan : null;
+    if (args.json) {
+      io.out(
+        `${JSON.stringify({ skill: args.skill, policy: desk.policyHash, decision: decisionJson(decision), effect: prepared.effect.kind, plan })}\n`,
+      );
+      return Promise.resolve(ExitCode.DONE);
+    }
+    for (const line of explained(args.skill, prepared, decision, plan)) io.out(`${forTerminal(line)}\n`);
+    return Promise.resolve(ExitCode.DONE);
+  });
+}
+
+const OUTCOMES = { allow: "allowed, and logged", ask: "asked about", deny: "denied" } as const;
+
+function explained(skill: string, prepared: PreparedCall, decision: Decision, plan: CagePlan | null): readonly string[] {
+  const lines = [
+    `${skill}: ${OUTCOMES[decision.outcome]} (tier ${decision.tier}, rule ${decision.rule})`,
+    decision.reason,
+    ...(decision.spoke.length > 1 ? [`Rules that spoke: ${decision.spoke.join(", ")}`] : []),
+  ];
+  if (prepared.effect.kind === "changes") return [...lines, "", "It would change:", ...prepared.effect.diff.split("\n")];
+  if (plan === null) return lines;
+  const { limits, workspace, network, seccomp, env, argv } = plan;
+  return [
+    ...lines,
+    "",
+    `Runs       ${argv.map(exact).join(" ")}`,
+    `Sees       /usr, a few files of /etc, and ${workspace === null ? "none of your files" : `${workspace.inside} (${workspace.mode === "read" ? "read-only" : "a copy; changes are checked before they are written"})`}`,
+    ...plan.mounts.map((mount) => `           ${mount.kind} ${exact(mount.to)}`),
+    "Writes     /tmp and a home folder in memory, gone afterwards",
+    `Network    ${network.kind === "none" ? "none" : `127.0.0.1:${network.port}, which leads to the proxy`}`,
+    `Calls      ${seccomp === "deny+allow" ? "those on the list (profiles/seccomp/allow.json), and none of deny.json" : "all but those of profiles/seccomp/deny.json"}`,
+    `Variables  ${Object.keys(env).join(", ")}`,
+    `Limits     ${limits.wallMs / 1000} s, ${mb(limits.memoryBytes)} MB, ${limits.processes} processes, ${mb(limits.diskBytes)} MB written, ${limits.outputBytes >> 10} kB of output`,
+    "",
+    `bwrap ${bwrapOptions(plan, { helper: "HELPER", etc: {}, roots: [] }, { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] })
+      .map(exact)
+      .join(" ")} -- ${innerCommand(plan).map(exact).join(" ")}`,
+  ];
+}
+
+const mb = (bytes: number): number => Math.round(bytes / 2 ** 20);
+
+interface Call {
+  readonly prepared: PreparedCall;
+  readonly args: Json;
+  readonly said: ReturnType<typeof literalsOf>;
+}
+
+async function withCall(args: CallArguments, io: CommandIo, work: (desk: BarkDesk, call: Call) => Promise<number>): Promise<number> {
+  const fail = (kind: string, text: string, code: number): number => {
+    if (args.json) io.out(`${JSON.stringify({ error: { kind, message: text, code } })}\n`);
+    io.err(`noctem: ${forTerminal(text)}\n`);
+    return code;
+  };
+  const made = barkDesk(args, io);
+  if (!made.ok) return fail("desk", made.error.text, made.error.code);
+  using desk = made.value;
+  const words = args.args ?? [];
+  const declaration = desk.registry.declarations().find(({ name }) => name === args.skill) ?? null;
+  const values = argumentsOf(words, declaration);
+  if (!values.ok) return fail("bad-arguments", values.error, ExitCode.USAGE);
+  const prepared = await desk.registry.prepare(args.skill, values.value, { workspace: desk.workspace, signal: io.signal });
+  if (!prepared.ok) return fail(prepared.error.kind, prepared.error.detail, REFUSED[prepared.error.kind]);
+  // Each word of the command line is something that the person named.
+  const said = [
+    ...literalsOf(words.join(" ")),
+    ...Object.values(values.value).map((value) => ({ type: "quoted" as const, value: String(value) })),
+  ];
+  return await work(desk, { prepared: prepared.value, args: values.value, said });
+}
+
+const REFUSED = {
+  "bad-arguments": ExitCode.USAGE,
+  "not-found": ExitCode.USAGE,
+  outside: ExitCode.DENIED,
+  unsuitable: ExitCode.USAGE,
+  "too-large": ExitCode.USAGE,
+  unavailable: ExitCode.USAGE,
+  failed: ExitCode.SKILL_FAILED,
+} as const;
+
+type Values = Readonly<Record<string, string | number | boolean>>;
+
+/** One JSON object, NAME=VALUE words, or the one argument that the skill cannot do without. */
+function argumentsOf(words: readonly string[], declaration: ToolDeclaration | null): Result<Values, string> {
+  const [first = ""] = words;
+  if (words.length === 1 && first.trimStart().startsWith("{")) {
+    try {
+      const value: unknown = JSON.parse(first);
+      if (typeof value === "object" && value !== null && !Array.isArray(value)) return ok(value as Values);
+    } catch {
+      // Said below.
+    }
+    return err("The arguments begin like a JSON object and are none.");
+  }
+  const types = propertyTypes(declaration);
+  const known = [...types.keys()];
+  const isNamed = words.every((word) => known.includes(word.split("=", 1)[0] ?? "") && word.includes("="));
+  if (!isNamed && known.length === 1 && words.length > 0) return ok({ [known[0] ?? ""]: words.join(" ") });
+  const wrong = words.find((word) => !word.includes("="));
+  if (wrong !== undefined) return err(`"${exact(wrong)}" is no NAME=VALUE. ${known.length === 0 ? "" : `There are: ${known.join(", ")}.`}`);
+  return ok(
+    Object.fromEntries(
+      words.map((word) => {
+        const at = word.indexOf("=");
+        const [name, text] = [word.slice(0, at), word.slice(at + 1)];
+        const type = types.get(name);
+        return [name, (type === "integer" || type === "number") && /^-?\d+$/.test(text) ? Number(text) : text];
+      }),
+    ),
+  );
+}
+
+/** Of the JSON schema, also where it has several forms. */
+function propertyTypes(declaration: ToolDeclaration | null): ReadonlyMap<string, string> {
+  const types = new Map<string, string>();
+  const look = (schema: unknown): void => {
+    if (typeof schema !== "object" || schema === null) return;
+    const { properties, anyOf, oneOf } = schema as { readonly properties?: object; readonly anyOf?: unknown; readonly oneOf?: unknown };
+    for (const [name, value] of Object.entries(properties ?? {})) {
+      const { type } = value as { readonly type?: unknown };
+      types.set(name, typeof type === "string" ? type : "");
+    }
+    for (const forms of [anyOf, oneOf]) if (Array.isArray(forms)) forms.forEach(look);
+  };
+  look(declaration?.parameters);
+  return types;
+}

@@ -1,0 +1,94 @@
+import { defineCommand, JSON_OPTION } from "./command.ts";
+
+const PLACE = {
+  ...JSON_OPTION,
+  heart: { type: "string", value: "FILE", describe: "Another heart than the one beside the program" },
+  workspace: { type: "string", value: "DIR", describe: "The folder that skills may work in (default: the current one)" },
+} as const;
+const CALL = {
+  skill: { describe: 'such as shell or file_ops; "noctem bark policy show" lists them', required: true },
+  args: { describe: "NAME=VALUE for each argument, one JSON object, or for shell the command itself", required: false, rest: true },
+} as const;
+
+export const barkCommand = defineCommand({
+  name: "bark",
+  describe: "Skills, the cage that they run in, and what they may do",
+  group: "Skills",
+  about: [
+    "Nothing that a model says is a permission. Every call of a skill is judged by the policy, written into the signed log, asked about where the policy says so, and run in a cage made by the kernel: its own view of the files, no network, limits on time, memory and output.",
+    "No option and no variable turns this off.",
+  ],
+  examples: [
+    ["noctem bark doctor", "what this computer can hold a program with"],
+    ['noctem bark explain shell "sort names.txt"', "what would be decided, and what the cage would look like"],
+    ['noctem bark run shell "ls -la"', "one call, asking on the terminal where it has to"],
+    ["noctem bark undo", "take back what the last call changed here"],
+  ],
+  commands: [
+    defineCommand({
+      name: "doctor",
+      describe: "What this computer can hold a program with, and what each tier gets of it",
+      options: { ...JSON_OPTION },
+      run: async (args, io) => (await import("./bark-doctor-run.ts")).barkDoctor(args, io),
+    }),
+    defineCommand({
+      name: "explain",
+      describe: "Say what would be decided about a call, and show its cage; nothing is run or written",
+      positionals: CALL,
+      options: PLACE,
+      run: async (args, io) => await (await import("./bark-run.ts")).explainCall(args, io),
+    }),
+    defineCommand({
+      name: "run",
+      describe: "Take one call through the whole path, asking on the terminal",
+      about: [
+        "There is no option that answers yes. Without a terminal a call that has to be asked about ends with code 10, one that is denied with 9.",
+      ],
+      positionals: CALL,
+      options: PLACE,
+      examples: [
+        ["noctem bark run file_ops operation=read path=notes.txt", "arguments by name"],
+        [`noctem bark run code_exec '{"language": "python3", "code": "print(6 * 7)"}'`, "arguments as JSON"],
+      ],
+      run: async (args, io) => await (await import("./bark-run.ts")).runCall(args, io),
+    }),
+    defineCommand({
+      name: "blocked",
+      describe: "What was kept from calls lately, and why",
+      options: {
+        ...PLACE,
+        limit: { type: "number", value: "N", describe: "At most N (default 20)", range: { min: 1, max: 1000, integer: true } },
+      },
+      run: async (args, io) => (await import("./bark-log-run.ts")).listBlocked(args, io),
+    }),
+    defineCommand({
+      name: "undo",
+      describe: "Take back what a call changed in the workspace",
+      about: [
+        "One step for each call that wrote. Files that changed since are left alone, and then nothing is taken back. An undo is a step itself and can be undone.",
+      ],
+      positionals: { step: { describe: 'of "noctem bark undo --list"; without it the newest', required: false } },
+      options: { ...PLACE, list: { type: "boolean", describe: "Only list the steps" } },
+      run: async (args, io) => (await import("./bark-log-run.ts")).undoStep(args, io),
+    }),
+    defineCommand({
+      name: "policy",
+      describe: "The rules",
+      commands: [
+        defineCommand({
+          name: "show",
+          describe: "Print the policy that is compiled in, with its hash",
+          options: { ...JSON_OPTION },
+          run: async (args, io) => (await import("./bark-policy-run.ts")).showPolicy(args, io),
+        }),
+        defineCommand({
+          name: "check",
+          describe: "Check a policy file: its form, and every rule against its own examples",
+          positionals: { file: { describe: "a policy as JSON", required: true } },
+          options: { ...JSON_OPTION },
+          run: async (args, io) => (await import("./bark-policy-run.ts")).checkPolicy(args, io),
+        }),
+      ],
+    }),
+  ],
+});

@@ -1,0 +1,194 @@
+/** Reading in a workspace for skills: beneath it, through no link, within bounds. */
+import { accessSync, constants, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SkillRefusal } from "../../bark/call.ts";
+import { SEARCH_PATH } from "../../bark/cage/plan.ts";
+import type { Before } from "../../bark/workspace/types.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { short } from "../../skills/place.ts";
+import type { Looked, Programs, SearchHit, WorkspaceReader } from "../../skills/ports.ts";
+import { beneath, Folder, type Name } from "../workspace/beneath.ts";
+import { beforeOf } from "../workspace/view.ts";
+
+/** Of a search: files that are opened, bytes of one, characters of a line that is shown. */
+const MOST_FILES = 20_000;
+const MOST_FILE = 2 << 20;
+const MOST_LINE = 300;
+/** Names that are looked at for secrets, and levels. */
+const MOST_NAMES = 100_000;
+const DEEPEST = 40;
+
+const refuse = (kind: SkillRefusal["kind"], detail: string): Result<never, SkillRefusal> => err({ kind, detail });
+
+/** `staging`: a private folder for new bytes that wait to be applied. */
+export function workspaceReader(workspace: string, staging: () => string): WorkspaceReader {
+  let staged = 0;
+  const look = (path: string): Looked => {
+    if (path === "") return { kind: "folder", bytes: 0 };
+    const stat = beneath(workspace, path, (folder, name) => folder.stat(name));
+    if (stat === null) return { kind: "nothing", bytes: 0 };
+    const kind = stat.isSymbolicLink() ? "link" : stat.isDirectory() ? "folder" : stat.isFile() ? "file" : "other";
+    return { kind, bytes: stat.size };
+  };
+  const inFolder = <T>(path: string, work: (folder: Folder) => T): T | null => {
+    if (path === "") {
+      using folder = Folder.open(workspace);
+      return work(folder);
+    }
+    return beneath(workspace, path, (parent, name) => {
+      using folder = parent.folder(name);
+      return work(folder);
+    });
+  };
+  return {
+    look,
+    readText(path, limit) {
+      const { kind, bytes } = look(path);
+      if (kind !== "file") return refuse(kind === "nothing" ? "not-found" : "unsuitable", notFile(path, kind));
+      if (bytes > limit) return refuse("too-large", `${short(path)} has ${bytes} bytes, more than the ${limit} that are read.`);
+      const read = beneath(workspace, path, (folder, name) => readFile(folder, name, limit));
+      return read === null ? refuse("not-found", `${short(path)} cannot be read.`) : textOf(path, read);
+    },
+    before: (path): Before => beneath(workspace, path, (folder, name) => beforeOf(folder, name)) ?? { kind: "nothing" },
+    list(path, limit) {
+      const { kind } = look(path);
+      if (kind !== "folder")
+        return refuse(
+          kind === "nothing" ? "not-found" : "unsuitable",
+          kind === "nothing" ? `There is no ${short(path)}.` : `${short(path)} is no folder.`,
+        );
+      const names = inFolder(path, (folder) =>
+        folder.names().map((name) => `${printable(name)}${folder.stat(name)?.isDirectory() === true ? "/" : ""}`),
+      );
+      const sorted = (names ?? []).sort((a, b) => (a < b ? -1 : 1));
+      return ok({ names: sorted.slice(0, limit), more: sorted.length > limit });
+    },
+    search(path, text, limit) {
+      if (look(path).kind !== "folder") return refuse("not-found", `There is no folder ${short(path)}.`);
+      const hits: SearchHit[] = [];
+      let files = 0;
+      let more = false;
+      const walk = (folder: Folder, at: string, depth: number): void => {
+        for (const bytes of folder.names()) {
+          if (hits.length > limit || files > MOST_FILES) {
+            more = true;
+            return;
+          }
+          const name = bytes.toString("utf8");
+          const stat = folder.stat(bytes);
+          const here = at === "" ? name : `${at}/${name}`;
+          if (stat?.isDirectory() === true && depth < DEEPEST && name !== ".git" && name !== "node_modules") {
+            using inner = enter(folder, bytes);
+            if (inner !== null) walk(inner, here, depth + 1);
+          } else if (stat?.isFile() === true && stat.size <= MOST_FILE) {
+            files++;
+            const read = readFile(folder, bytes, MOST_FILE);
+            if (read === null || read.includes(0)) continue;
+            for (const [index, line] of read.toString("utf8").split("\n").entries()) {
+              if (line.includes(text) && hits.length <= limit)
+                hits.push({ path: here, line: index + 1, text: line.trim().slice(0, MOST_LINE).toWellFormed() });
+            }
+          }
+        }
+      };
+      inFolder(path, (folder) => walk(folder, path, 0));
+      return ok({ hits: hits.slice(0, limit), more: more || hits.length > limit });
+    },
+    stage(bytes) {
+      const file = join(staging(), `new-${++staged}`);
+      writeFileSync(file, bytes, { mode: 0o600 });
+      return { file, bytes: bytes.length, sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex") };
+    },
+    secrets(isSecret) {
+      const found: { path: string; folder: boolean }[] = [];
+      let looked = 0;
+      const walk = (folder: Folder, at: string, depth: number): boolean => {
+        for (const bytes of folder.names()) {
+          if (++looked > MOST_NAMES || depth > DEEPEST) return false;
+          const name = bytes.toString("utf8");
+          const here = at === "" ? name : `${at}/${name}`;
+          const stat = folder.stat(bytes);
+          if (stat === null || stat.isSymbolicLink()) continue;
+          // A name that is no text is no name that a rule could mean; what lies below it might be.
+          const exact = Buffer.from(name).equals(bytes);
+          if (exact && isSecret(here)) found.push({ path: join(workspace, here), folder: stat.isDirectory() });
+          else if (stat.isDirectory()) {
+            using inner = enter(folder, bytes);
+            if (inner !== null && !walk(inner, here, depth + 1)) return false;
+          }
+        }
+        return true;
+      };
+      using root = Folder.open(workspace);
+      return walk(root, "", 0) ? found : null;
+    },
+  };
+}
+
+function enter(folder: Folder, name: Name): Folder | null {
+  try {
+    return folder.folder(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Null when it is no plain file any more, or grew beyond the limit. */
+function readFile(folder: Folder, name: Name | string, limit: number): Buffer | null {
+  try {
+    using file = folder.read(name);
+    if (file === null) return null;
+    const blocks: Buffer[] = [];
+    let bytes = 0;
+    for (const block of file.blocks()) {
+      bytes += block.length;
+      if (bytes > limit) return null;
+      blocks.push(Buffer.from(block));
+    }
+    return Buffer.concat(blocks);
+  } catch {
+    return null;
+  }
+}
+
+function textOf(path: string, bytes: Buffer): Result<string, SkillRefusal> {
+  const nul = bytes.indexOf(0);
+  if (nul >= 0) return refuse("unsuitable", `${short(path)} is no text: there is a NUL byte at offset ${nul}.`);
+  try {
+    return ok(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch {
+    return refuse("unsuitable", `${short(path)} is no text in UTF-8.`);
+  }
+}
+
+function notFile(path: string, kind: Looked["kind"]): string {
+  switch (kind) {
+    case "nothing":
+      return `There is no ${short(path)}.`;
+    case "folder":
+      return `${short(path === "" ? "The workspace" : path)} is a folder; list it instead.`;
+    case "link":
+      return `${short(path)} is a link; name the file that it leads to.`;
+    default:
+      return `${short(path)} is no plain file.`;
+  }
+}
+
+const printable = (name: Name): string => name.toString("utf8").replaceAll(/[\p{C}\ufffd]/gu, "?");
+
+/** In the host's own folders, never in a workspace or by the person's PATH. */
+export const hostPrograms: Programs = {
+  find(name) {
+    if (!/^[A-Za-z0-9._+-]+$/.test(name)) return null;
+    for (const folder of SEARCH_PATH.split(":")) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        if (statSync(path).isFile()) return path;
+      } catch {
+        // Not there.
+      }
+    }
+    return null;
+  },
+};
