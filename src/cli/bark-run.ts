@@ -29,7 +29,7 @@ export async function runCall(args: CallArguments, io: CommandIo): Promise<numbe
     if (json) io.out(`${JSON.stringify(reportJson(report))}\n`);
     else {
       const text = io.stdoutIsTerminal ? forTerminal(report.text) : report.text;
-      if (report.executed !== null && text !== "") io.out(text.endsWith("\n") ? text : `${text}\n`);
+      if (isOutput(report) && text !== "") io.out(text.endsWith("\n") ? text : `${text}\n`);
       for (const line of commentary(report)) io.err(`noctem: ${forTerminal(line)}\n`);
     }
     return CODES[report.status];
@@ -44,9 +44,13 @@ const CODES: Readonly<Record<CallReport["status"], number>> = {
   "no-cage": ExitCode.NO_CAGE,
 };
 
+/** What a skill answered, or a program printed. A sentence about why there is nothing goes to the other stream. */
+const isOutput = ({ executed, status }: Pick<CallReport, "executed" | "status">): boolean =>
+  executed !== null && (status === "done" || executed.cage !== null);
+
 function commentary({ text, executed, blocked, status }: CallReport): readonly string[] {
   const lines: string[] = [];
-  if (executed === null) lines.push(text);
+  if (!isOutput({ executed, status })) lines.push(text);
   if (status === "unanswered") lines.push("There is nobody to ask: run it in a terminal.");
   if (executed === null) return lines;
   const { workspace } = executed;
