@@ -81,8 +81,22 @@ test_tools() {
   say "not here: ${missing% } (the tests that need them are skipped; as root: apt-get install ${missing% })"
 }
 
+# The cage's helper is a small C program. Without a compiler everything but the skills that need a cage is built.
+compiler() {
+  command -v musl-gcc >/dev/null || command -v cc >/dev/null || python3 -c 'import ziglang' 2>/dev/null && return 0
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "for the cage's helper, by apt-get: gcc libc6-dev"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null 2>&1 ||
+      { apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev; } >/dev/null 2>&1 || true
+    command -v cc >/dev/null && return 0
+  fi
+  say "no C compiler, so no cage for skills in this build (as root: apt-get install gcc libc6-dev; or: pip install ziglang)"
+}
+
 mkdir -p .tools
 bun_runs "$BUN" || install_bun
 check_lock
 install_dependencies
+compiler
 if [ "${1:-}" = --test-tools ]; then test_tools; fi
