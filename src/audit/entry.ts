@@ -86,7 +86,7 @@ export function parseEntry(stored: string): AuditEntry | null {
     return null;
   }
   const parsed = v.safeParse(EntrySchema, value);
-  return parsed.success && canonicalJson(parsed.output as Json) === stored ? parsed.output : null;
+  return parsed.success && canonicalJson(parsed.output) === stored ? parsed.output : null;
 }
 
 /** What the stick's key signs for a session. */

@@ -79,7 +79,7 @@ export function undoStep(
     else
       for (const { step, at, label, paths } of all) {
         const names = paths.slice(0, 5).map(exact).join(", ");
-        io.out(`${step}  ${localTime(at as Millis)}  ${label}: ${names}${paths.length > 5 ? ` and ${paths.length - 5} more` : ""}\n`);
+        io.out(`${step}  ${localTime(at)}  ${label}: ${names}${paths.length > 5 ? ` and ${paths.length - 5} more` : ""}\n`);
       }
     return ExitCode.DONE;
   }

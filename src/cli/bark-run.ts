@@ -119,7 +119,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     `Variables  ${Object.keys(env).join(", ")}`,
     `Limits     ${limits.wallMs / 1000} s, ${mb(limits.memoryBytes)} MB, ${limits.processes} processes, ${mb(limits.diskBytes)} MB written, ${limits.outputBytes >> 10} kB of output`,
     "",
-    `bwrap ${bwrapOptions(plan, { helper: "HELPER", etc: {}, roots: [] }, { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] })
+    `bwrap ${bwrapOptions(plan, { helper: "HELPER", etc: {}, roots: [], hidden: [] }, { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] })
       .map(exact)
       .join(" ")} -- ${innerCommand(plan).map(exact).join(" ")}`,
   ];

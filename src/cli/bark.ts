@@ -53,6 +53,16 @@ export const barkCommand = defineCommand({
       run: async (args, io) => await (await import("./bark-run.ts")).runCall(args, io),
     }),
     defineCommand({
+      name: "redteam",
+      describe: "Attack the cage on this computer, some two hundred ways, and say what held",
+      about: [
+        "Everything happens on a stage of its own in a temporary folder: a home with made-up secrets, a listener, a socket, a process. Ends with 11 when an attack got through.",
+      ],
+      options: { ...JSON_OPTION, only: { type: "string", value: "WORD", describe: "Only attacks whose name or group contains it" } },
+      examples: [["noctem bark redteam --only sockets", "one group"]],
+      run: async (args, io) => await (await import("./bark-redteam-run.ts")).redteam(args, io),
+    }),
+    defineCommand({
       name: "blocked",
       describe: "What was kept from calls lately, and why",
       options: {

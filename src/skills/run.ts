@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { PreparedCall, SkillRefusal } from "../bark/call.ts";
 import { commandPlan } from "../bark/cage/plan.ts";
-import type { CagePlan, Limits, Mount } from "../bark/cage/types.ts";
+import type { CagePlan, Mount } from "../bark/cage/types.ts";
 import { judgeCommand, judgePath } from "../bark/policy/judge.ts";
 import type { Policy } from "../bark/policy/schema.ts";
 import type { AccessRequest, BarkTier } from "../bark/types.ts";
@@ -115,7 +115,7 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   const limits = policy.skills[skill]?.limits;
   if (limits === undefined) return err({ kind: "unavailable", detail: `The policy has no limits for ${skill}.` });
   const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
-  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network: { kind: "none" }, limits: limits as Limits, env });
+  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network: { kind: "none" }, limits, env });
   const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks] };
   return ok({
     tier,
@@ -132,6 +132,6 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
     arguments: [{ name: argument.name, role: "control", value: argument.value, required: tier > 2 ? 2 : 0 }],
     ruled,
     effect: { kind: "process", plan, stdin, read: (stdout) => stdout },
-    resultLabel: { c: 1, k: ["files"], i: 0, p: [`${skill}`] },
+    resultLabel: { c: 1, k: ["files"], i: 0, p: [skill] },
   });
 }

@@ -141,7 +141,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
       const tried = await ops(...args);
       expect(tried, args.join(" ")).toMatchObject({ stdout: "" });
       expect([code, 16], args.join(" ")).toContain(tried.code);
-      expect(`${tried.stderr}`).toContain(says === "no missing" ? "missing" : says);
+      expect(tried.stderr).toContain(says === "no missing" ? "missing" : says);
       expect(tried.stderr).not.toContain(secret);
       expect(tried.stderr).not.toMatch(/\n\s+at /);
     }
@@ -163,7 +163,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
 
   test("explain writes nothing, and each call is in the log", async () => {
     const count = async (): Promise<number> =>
-      Number((JSON.parse((await run(["heart", "info", "--json"], { program })).stdout) as { entries?: number }).entries ?? 0);
+      (JSON.parse((await run(["heart", "info", "--json"], { program })).stdout) as { entries?: number }).entries ?? 0;
     const before = await count();
     const explained = await bark("explain", "shell", "ls", "--json");
     expect(JSON.parse(explained.stdout)).toMatchObject({

@@ -149,7 +149,7 @@ describe("where nothing can be written", () => {
     using old = sqliteDriver.open(placeIn(dir.path).file, { create: false, readOnly: false });
     const tables = ["task_dot", "task_remove", "remove_floor", "incident", "entry", "entry_body", "aside", "conflict", "witness"];
     for (const name of [...tables, "task_overview", "search"]) old.exec(`drop table ${name}`);
-    for (const name of ["actor_dot", "vv_hot"]) old.exec(`drop index ${name}`);
+    for (const name of ["actor_dot", "vv_hot", "vv_gap"]) old.exec(`drop index ${name}`);
     for (const name of ["held", "total", "cold", "gap"]) old.exec(`alter table vv drop column ${name}`);
     old.exec("pragma user_version = 1");
     old[Symbol.dispose]();

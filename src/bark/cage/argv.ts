@@ -7,6 +7,8 @@ export interface CageParts {
   readonly etc: Readonly<Record<string, string>>;
   /** `/bin` → `usr/bin` and the like where the host has them merged; else folders to bind. */
   readonly roots: readonly Mount[];
+  /** Files below /proc that speak of the host and that this kernel has. */
+  readonly hidden: readonly string[];
 }
 
 /** Descriptors that the launcher leaves open, by number. */
@@ -56,6 +58,7 @@ function filesystem(plan: CagePlan, parts: CageParts): readonly string[] {
     "/proc",
     // As real root some settings of the kernel open for writing, even in a user namespace of one's own.
     ...bind("--ro-bind", "/proc/sys", "/proc/sys"),
+    ...parts.hidden.flatMap((path) => bind("--ro-bind", "/dev/null", path)),
     "--dev",
     "/dev",
     ...tmpfs("/dev/shm", SHARED_MEMORY),

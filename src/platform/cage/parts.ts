@@ -2,7 +2,7 @@
  * What every cage needs to have on the host: the helper, the system call filters, a few small files for /etc. They are unpacked into a private
  * folder in memory when the first cage is built, and are gone with the process.
  */
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import allowArm64 from "../../../profiles/seccomp/allow-arm64.bpf" with { type: "file" };
 import allowX64 from "../../../profiles/seccomp/allow-x64.bpf" with { type: "file" };
@@ -62,6 +62,7 @@ function unpackInto(root: string, helper: string): Result<UnpackedParts, string>
       filters,
       etc,
       roots: rootMounts(),
+      hidden: HIDDEN.filter((path) => existsSync(path)),
       landlockAbi: Number(asked.stdout.toString().trim()),
       [Symbol.dispose]: () => rmSync(made, { recursive: true, force: true }),
     });
@@ -90,6 +91,21 @@ function etcFiles(folder: string): Readonly<Record<string, string>> {
   for (const name of FROM_HOST) if (isThere(`/etc/${name}`)) etc[name] = `/etc/${name}`;
   return etc;
 }
+
+/** The person's keys by name, and what the kernel says of the whole computer. */
+const HIDDEN = [
+  "keys",
+  "key-users",
+  "kcore",
+  "kallsyms",
+  "kpagecount",
+  "kpageflags",
+  "timer_list",
+  "sched_debug",
+  "latency_stats",
+  "slabinfo",
+  "vmallocinfo",
+].map((name) => `/proc/${name}`);
 
 const FROM_HOST = [
   "ld.so.cache",

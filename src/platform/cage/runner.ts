@@ -4,6 +4,7 @@
  */
 import { closeSync, lstatSync, openSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { entering, runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
 import type { Cage, CageError, CageInput, CageLevel, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
@@ -110,6 +111,7 @@ async function launch(
   const { workspace, limits } = plan;
   const writes = workspace?.mode === "copy-on-write";
   const opened: number[] = [];
+  using stack = new DisposableStack();
   const started = clock.monotonic();
   try {
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
@@ -120,8 +122,10 @@ async function launch(
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole)];
     const control = 3 + opened.length;
-    const command = writes ? [...overlayCommand(workspace.host, parts, limits.diskBytes, control), ...bwrap] : bwrap;
-    const child = Bun.spawn(command, {
+    const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${++runs}`, limits) : null;
+    if (group !== null) stack.use(group);
+    const inner = writes ? [...overlayCommand(workspace.host, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
       env: {},
@@ -174,6 +178,9 @@ async function launch(
     for (const fd of opened) closeSync(fd);
   }
 }
+
+/** Names runs of this process apart. */
+let runs = 0;
 
 /** The view is mounted over the workspace itself, in a namespace where nobody else sees it: paths stay what they are. */
 const overlayCommand = (workspace: string, parts: UnpackedParts, bytes: number, control: number): readonly string[] => {

@@ -7,14 +7,12 @@ import type { Limits, Stopped } from "../../bark/cage/types.ts";
 
 /** Milliseconds between looks: a fork bomb makes some hundred processes in that time, which its own limits bound. */
 const EVERY = 50;
-/** Processes that are followed at most. */
-const MOST = 4096;
 const PAGE_BYTES = 4096;
 
 export function supervise(pid: number, limits: Limits, signal: AbortSignal, stop: (why: Stopped) => void): Disposable {
   const wall = setTimeout(() => stop("time"), limits.wallMs);
   const looks = setInterval(() => {
-    const { processes, bytes } = weigh(pid);
+    const { processes, bytes } = weigh(pid, limits.processes + OWN);
     // Bubblewrap and the helper are not the program's.
     if (processes > limits.processes + OWN) stop("processes");
     else if (bytes > limits.memoryBytes) stop("memory");
@@ -34,11 +32,12 @@ export function supervise(pid: number, limits: Limits, signal: AbortSignal, stop
 const OWN = 4;
 
 /** Of a process and all below it. */
-function weigh(root: number): { readonly processes: number; readonly bytes: number } {
+function weigh(root: number, enough: number): { readonly processes: number; readonly bytes: number } {
   let bytes = 0;
   const waiting = [root];
   let processes = 0;
-  while (waiting.length > 0 && processes < MOST) {
+  // Nobody needs to know by how many there are too many.
+  while (waiting.length > 0 && processes <= enough) {
     const pid = waiting.pop() ?? 0;
     processes++;
     try {

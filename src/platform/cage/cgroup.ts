@@ -1,0 +1,83 @@
+/**
+ * A control group for one run, where this process may make one: the kernel then counts processes and memory of all of them together, at the moment they are asked for. Root
+ * needs it, because RLIMIT_NPROC does not bind it and a fork bomb is faster than whoever counts from outside.
+ */
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Limits } from "../../bark/cage/types.ts";
+
+export interface RunGroup extends Disposable {
+  /** Folders whose `cgroup.procs` the first process enters, before it is anything else. */
+  readonly folders: readonly string[];
+}
+
+/** Bubblewrap, the helper and the shell that enters the group are not the program's. */
+const OWN = 4;
+
+/** Null where none can be made: the limits of each process and the supervisor are what is left. */
+export function runGroup(name: string, limits: Limits, root = "/sys/fs/cgroup"): RunGroup | null {
+  const folders: string[] = [];
+  const dispose = (): void => folders.toReversed().forEach(remove);
+  try {
+    if (existsSync(join(root, "cgroup.controllers"))) {
+      const base = join(root, ownGroup());
+      if (!readFileSync(join(base, "cgroup.subtree_control"), "utf8").includes("pids")) return null;
+      make(folders, join(base, name), { "pids.max": limits.processes + OWN, "memory.max": limits.memoryBytes, "memory.swap.max": 0 });
+    } else {
+      make(folders, join(root, "pids", name), { "pids.max": limits.processes + OWN });
+      // Page cache of what is written to memory counts here too, so it is the second fence: the supervisor's is closer.
+      if (writable(join(root, "memory")))
+        make(folders, join(root, "memory", name), { "memory.limit_in_bytes": limits.memoryBytes + limits.diskBytes });
+    }
+    return { folders, [Symbol.dispose]: dispose };
+  } catch {
+    dispose();
+    return null;
+  }
+}
+
+/** Of version 2, where a process may not sit in a group that has groups below it: only the root group is exempt. */
+const ownGroup = (): string => (process.geteuid?.() === 0 ? "" : (/^0::(.*)$/m.exec(readFileSync("/proc/self/cgroup", "utf8"))?.[1] ?? ""));
+
+function make(folders: string[], folder: string, settings: Readonly<Record<string, number>>): void {
+  mkdirSync(folder);
+  folders.push(folder);
+  for (const [file, value] of Object.entries(settings)) {
+    // Not every kernel counts swap.
+    if (existsSync(join(folder, file))) writeFileSync(join(folder, file), String(value));
+    else if (file !== "memory.swap.max" && file !== "memory.max") throw new Error(`no ${file}`);
+  }
+}
+
+function writable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Empty groups alone can be removed; the last of the dead may take a moment to be gone. */
+function remove(folder: string): void {
+  for (let tries = 0; tries < 500; tries++) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch {
+      if (!existsSync(folder)) return;
+      Bun.sleepSync(2);
+    }
+  }
+}
+
+/** Enters the groups and becomes the command. Whatever cannot be entered ends it. */
+export const entering = (folders: readonly string[], command: readonly string[]): readonly string[] => [
+  "/bin/sh",
+  "-c",
+  'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"',
+  "noctem",
+  ...folders,
+  "--",
+  ...command,
+];
