@@ -56,6 +56,22 @@ static long number(const char *text)
     return value;
 }
 
+/* PATH:DEV:INO. What was looked at is what is here: a folder swapped for another between the look and the mount ends it. */
+static void expect_same(const char *text)
+{
+    char path[4096];
+    unsigned long long dev, ino;
+    const char *colon = strrchr(text, ':'), *first = colon;
+    while (first && first > text && *--first != ':') { }
+    if (!first || first == text || first - text >= (long) sizeof path || sscanf(first, ":%llu:%llu", &dev, &ino) != 2) die("not PATH:DEV:INO");
+    memcpy(path, text, (size_t) (first - text));
+    path[first - text] = '\0';
+    struct stat found;
+    if (lstat(path, &found) != 0) die("%s", path);
+    errno = 0;
+    if (found.st_dev != dev || found.st_ino != ino) die("%s is not what it was a moment ago", path);
+}
+
 /* ---- limits ---- */
 
 static const struct { const char *name; int resource; } LIMITS[] = {
@@ -261,6 +277,28 @@ static void relay_start(long port, const char *path)
     relay(listener, path);
 }
 
+/*
+ * Stays as the first process and runs the program below itself. A program that is the first process may undo that it dies with its parent, and
+ * live on when Noctem is killed; this one cannot be reached: not dumpable, so nobody's memory to write, and deaf to signals as every first process is.
+ */
+static int first_process(char **command)
+{
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) die("dumpable");
+    pid_t child = fork(), gone;
+    if (child < 0) die("fork");
+    if (child == 0) {
+        execv(command[0], command);
+        /* As a shell says it, so that the host can tell the cage's failure from the program's absence. */
+        int code = errno == ENOENT ? 127 : 126;
+        fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
+        exit(code);
+    }
+    int status;
+    /* Orphans come here too. */
+    while ((gone = waitpid(-1, &status, 0)) != child) if (gone < 0 && errno != EINTR) return FAILED;
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 static int inside(char **args)
 {
     const char *socket_path = NULL;
@@ -281,6 +319,7 @@ static int inside(char **args)
             if (!fenced) { fence = fence_begin(only_port >= 0); fenced = 1; }
             fence_path(&fence, value, option[12] == 'w');
         } else if (strcmp(option, "--no-net-but") == 0) { /* seen above */ }
+        else if (strcmp(option, "--same") == 0) expect_same(value);
         else if (strcmp(option, "--relay") == 0) {
             if (!at[2]) die("--relay wants a port and a socket");
             port = number(value);
@@ -296,11 +335,7 @@ static int inside(char **args)
         if (only_port >= 0) fence_port(&fence, only_port);
         fence_close(&fence);
     }
-    execv(at[1], at + 1);
-    /* As a shell says it, so that the host can tell the cage's failure from the program's absence. */
-    int code = errno == ENOENT ? 127 : 126;
-    fprintf(stderr, "%s: %s\n", at[1], strerror(errno));
-    return code;
+    return first_process(at + 1);
 }
 
 /* ---- the copy-on-write view ---- */
@@ -319,13 +354,14 @@ static void put(const char *path, const char *format, ...)
 
 static int overlay(char **args)
 {
-    const char *lower = NULL, *bytes = NULL, *scratch = NULL, *at_path = NULL;
+    const char *lower = NULL, *same = NULL, *bytes = NULL, *scratch = NULL, *at_path = NULL;
     long control = -1;
     char **at = args;
     for (; *at && strcmp(*at, "--") != 0; at += 2) {
         errno = 0;
         if (!at[1]) die("%s wants a value", *at);
         if (strcmp(*at, "--lower") == 0) lower = at[1];
+        else if (strcmp(*at, "--same") == 0) same = at[1];
         else if (strcmp(*at, "--bytes") == 0) bytes = at[1];
         else if (strcmp(*at, "--scratch") == 0) scratch = at[1];
         else if (strcmp(*at, "--at") == 0) at_path = at[1];
@@ -333,7 +369,7 @@ static int overlay(char **args)
         else die("unknown option %s", *at);
     }
     errno = 0;
-    if (!lower || !bytes || !scratch || !at_path || control < 0 || !*at || !at[1]) die("an option is missing");
+    if (!lower || !same || !bytes || !scratch || !at_path || control < 0 || !*at || !at[1]) die("an option is missing");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die("prctl");
     uid_t uid = geteuid();
     gid_t gid = getegid();
@@ -351,6 +387,7 @@ static int overlay(char **args)
     if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0) goto none;
     /* A colon or a comma in a path is the mount's own syntax: the folder is entered, and named by a dot. */
     if (chdir(lower) != 0) goto none;
+    expect_same(same);
     snprintf(layers, sizeof layers, "lowerdir=.,upperdir=%s,workdir=%s,userxattr", upper, work);
     if (mount("noctem", at_path, "overlay", MS_NOSUID | MS_NODEV, layers) != 0) goto none;
     if (chdir("/") != 0) die("chdir");

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { buildHelper } from "../../scripts/build/helper.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
 import { describeRun } from "../../src/bark/cage/describe.ts";
 import { CageRoom, clock, LIMITS, NO_CAGE, sha256 } from "../support/cage.ts";
@@ -152,6 +153,41 @@ describe.skipIf(NO_CAGE !== null)(`a cage${why}`, () => {
     expect(stopped).toBe("cancelled");
     expect(seen.length).toBeGreaterThan(1);
     expect(alive(mark)).toEqual([]);
+  });
+
+  test("ends when Noctem is killed, also with a program that wants to live on", async () => {
+    const mark = `noctem-${crypto.randomUUID()}`;
+    const lives = `import ctypes,os,time
+l=ctypes.CDLL(None); l.prctl(1,0,0,0,0)
+if os.fork()==0: os.setsid(); l.prctl(1,0,0,0,0)
+print("up",flush=True); time.sleep(60)`;
+    for (const writes of ["read", "write"]) {
+      const child = Bun.spawn([process.execPath, join(import.meta.dir, "../support/cage-child.ts"), room.workspace, writes, mark, lives], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      const reader = child.stdout.getReader();
+      expect(new TextDecoder().decode((await reader.read()).value)).toContain("up");
+      expect(alive(mark).length).toBeGreaterThan(1);
+      child.kill("SIGKILL");
+      await child.exited;
+      for (let tries = 0; tries < 100 && alive(mark).length > 0; tries++) await Bun.sleep(20);
+      expect(alive(mark)).toEqual([]);
+    }
+  });
+
+  test("is not built over a folder that is not the one that was looked at", () => {
+    const built = buildHelper();
+    const helper = typeof built === "string" ? "" : built.path;
+    const { dev, ino } = statSync(room.workspace, { bigint: true });
+    const run = (...args: readonly string[]): number =>
+      Bun.spawnSync([helper, ...args], { stdio: ["ignore", "ignore", "ignore"] }).exitCode;
+    expect(run("inside", "--same", `${room.workspace}:${dev}:${ino}`, "--", "/bin/true")).toBe(0);
+    expect(run("inside", "--same", `${room.workspace}:${dev}:${ino + 1n}`, "--", "/bin/true")).toBe(125);
+    expect(run("inside", "--same", `${room.workspace}/gone:${dev}:${ino}`, "--", "/bin/true")).toBe(125);
+    expect(run("inside", "--same", "nonsense", "--", "/bin/true")).toBe(125);
+    expect(run("inside", "--rlimit", "nofile=-1", "--", "/bin/true")).toBe(125);
+    expect(run("inside", "--unknown", "x", "--", "/bin/true")).toBe(125);
+    expect(run("inside", "--")).toBe(125);
   });
 
   test("is not built over a link, whatever it leads to", async () => {

@@ -28,7 +28,7 @@ export const HOME = "/home/noctem";
 export function bwrapOptions(plan: CagePlan, parts: CageParts, descriptors: CageDescriptors): readonly string[] {
   return [
     ...NAMESPACES,
-    // PID 1 is the program itself: bubblewrap's own would run beside it without the system call filter, within reach of /proc/1/mem.
+    // PID 1 is our helper: bubblewrap's own would run beside the program without the system call filter, within reach of /proc/1/mem.
     "--as-pid-1",
     "--new-session",
     "--die-with-parent",
@@ -99,8 +99,12 @@ function mountArguments(mount: Mount): readonly string[] {
 const bind = (how: string, from: string, to: string): readonly string[] => [how, from, to];
 const tmpfs = (to: string, bytes: number): readonly string[] => ["--size", String(bytes), "--tmpfs", to];
 
-/** The helper sets limits that bubblewrap knows nothing of, restricts files once more by Landlock, and becomes the program. */
-export function innerCommand({ argv, limits, network, mounts, workspace }: CagePlan): readonly string[] {
+/**
+ * `same`: what was looked at on the host and has to be what is found, as PATH:DEV:INO.
+ *
+ * The helper sets limits that bubblewrap knows nothing of, restricts files once more by Landlock, and runs the program below itself.
+ */
+export function innerCommand({ argv, limits, network, mounts, workspace }: CagePlan, same: readonly string[] = []): readonly string[] {
   const writable = mounts.flatMap((mount) => (mount.kind === "read-write" || mount.kind === "tmpfs" ? [mount.to] : []));
   const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...(workspace?.mode === "copy-on-write" ? [workspace.inside] : [])];
   return [
@@ -114,6 +118,7 @@ export function innerCommand({ argv, limits, network, mounts, workspace }: CageP
       fsize: limits.fileBytes,
       core: 0,
     }).flatMap(([name, value]) => ["--rlimit", `${name}=${value}`]),
+    ...same.flatMap((identity) => ["--same", identity]),
     "--landlock-ro",
     "/",
     ...writes.flatMap((path) => ["--landlock-rw", path]),

@@ -117,14 +117,15 @@ async function launch(
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
     // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
     const whole = withWorkspace(plan);
+    const identity = workspace === null ? "" : identityOf(workspace.host);
     const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) });
     const argumentsFile = unlinked(join(parts.folder, `args-${opened.length}-${Math.trunc(started * 1000)}`), `${words.join("\0")}\0`);
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
-    const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole)];
+    const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, workspace === null || writes ? [] : [identity])];
     const control = 3 + opened.length;
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${++runs}`, limits) : null;
     if (group !== null) stack.use(group);
-    const inner = writes ? [...overlayCommand(workspace.host, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const inner = writes ? [...overlayCommand(workspace.host, identity, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
@@ -182,10 +183,17 @@ async function launch(
 /** Names runs of this process apart. */
 let runs = 0;
 
+/** Looked at before the mount, and compared after it by the helper. */
+function identityOf(path: string): string {
+  const { dev, ino } = lstatSync(path, { bigint: true });
+  return `${path}:${dev}:${ino}`;
+}
+
 /** The view is mounted over the workspace itself, in a namespace where nobody else sees it: paths stay what they are. */
-const overlayCommand = (workspace: string, parts: UnpackedParts, bytes: number, control: number): readonly string[] => {
+const overlayCommand = (workspace: string, same: string, parts: UnpackedParts, bytes: number, control: number): readonly string[] => {
   const scratch = join(parts.folder, "view");
-  const options = { lower: workspace, at: workspace, scratch, bytes, control };
+  // The folder that was entered, not whatever its name leads to by then.
+  const options = { lower: workspace, same: same.replace(workspace, "."), at: workspace, scratch, bytes, control };
   return [parts.helper, "overlay", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), "--"];
 };
 
