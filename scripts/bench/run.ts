@@ -13,6 +13,7 @@ const AREAS: Record<string, () => Promise<readonly Row[]>> = {
   tui: async () => await (await import("./areas/tui.ts")).tui(),
   engine: async () => await (await import("./areas/engine.ts")).engine(),
   heart: async () => await (await import("./areas/heart.ts")).heart(),
+  bark: async () => await (await import("./areas/bark.ts")).bark(),
 };
 
 const wanted = process.argv.slice(2).filter((name) => name !== "");
