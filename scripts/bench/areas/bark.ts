@@ -86,7 +86,7 @@ export async function bark(): Promise<readonly Row[]> {
       declassifiable: false,
       sink: null,
       arguments: [{ name: "command", role: "control", value: command, required: 0 }],
-      ruled: judgeCommand(policy, command),
+      ruled: writes ? null : judgeCommand(policy, command),
       effect: {
         kind: "process",
         plan: commandPlan({
