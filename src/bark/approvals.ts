@@ -16,7 +16,7 @@ const MOST_WIDTH = 2000;
  * character that an eye could miss or a terminal would act on is spelled out; nothing is shortened.
  */
 export function renderApproval(question: ApprovalQuestion): Rendered {
-  const { skill, prepared, decision, context, remark } = question;
+  const { skill, prepared, decision, context, remark, rehearsal } = question;
   const { effect, object, operation } = prepared;
   const what = ((): readonly string[] => {
     switch (effect.kind) {
@@ -43,7 +43,13 @@ export function renderApproval(question: ApprovalQuestion): Rendered {
   ];
   if (lines.length > MOST_LINES || lines.some((line) => line.length > MOST_WIDTH))
     return { kind: "uninspectable", reason: `It has ${lines.length} lines, or one that is too long to read: nobody could check it.` };
-  return { kind: "lines", lines };
+  if (rehearsal === null) return { kind: "lines", lines };
+  // Bounded by who made it; what is long in it may be cut, because the answer is about what stands above.
+  const seen = rehearsal.lines.map((line) => exact(line.slice(0, MOST_WIDTH)));
+  return {
+    kind: "lines",
+    lines: [...lines, "Rehearsed on a copy, without a network; nothing was kept:", ...seen.map((line) => `  | ${line}`)],
+  };
 }
 
 const VERBS = { read: "read", write: "change", run: "run", send: "send", fetch: "fetch" } as const;
@@ -88,12 +94,21 @@ export interface AnswerState {
   readonly lastKey: number;
   /** Keys count from now on. */
   readonly listening: boolean;
-  readonly answer: Answer | null;
+  readonly answer: Answer | "rehearse" | null;
+  /** Whether "r" or "rehearse" is an answer here. */
+  readonly mayRehearse: boolean;
   /** The last word was none that counts. */
   readonly puzzled: boolean;
 }
 
-export const newAnswer = (now: number): AnswerState => ({ typed: "", lastKey: now, listening: false, answer: null, puzzled: false });
+export const newAnswer = (now: number, mayRehearse = false): AnswerState => ({
+  typed: "",
+  lastKey: now,
+  listening: false,
+  answer: null,
+  mayRehearse,
+  puzzled: false,
+});
 
 /** One key, a character or "enter", "backspace", "cancel". */
 export function answerKey(state: AnswerState, key: string, now: number): AnswerState {
@@ -109,5 +124,6 @@ export function answerKey(state: AnswerState, key: string, now: number): AnswerS
   const word = state.typed.trim().toLowerCase();
   if (word === "yes") return { ...state, answer: "allowed" };
   if (word === "no" || word === "n") return { ...state, answer: "denied" };
+  if (state.mayRehearse && (word === "r" || word === "rehearse")) return { ...state, answer: "rehearse" };
   return { ...state, typed: "", lastKey: now, puzzled: word !== "" };
 }

@@ -2,7 +2,7 @@ import type { Json } from "../lib/canonical-json.ts";
 import type { Label } from "../lib/label.ts";
 import type { Effect, PreparedCall } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
-import type { Cage, CageOutcome } from "./cage/types.ts";
+import type { Cage, CageOutcome, CagePlan } from "./cage/types.ts";
 import type { Blocked, CallStatus } from "./monitor/monitor.ts";
 import type { PermitDesk } from "./monitor/permit.ts";
 import type { Permit } from "./types.ts";
@@ -32,18 +32,29 @@ export interface WorkspaceReport {
   readonly undo: string | null;
 }
 
+/** What a program did where nothing of it was kept, for a person who is about to answer. Bounded: an answer is about the call, not about this. */
+export interface Rehearsal {
+  readonly status: CallStatus;
+  readonly lines: readonly string[];
+}
+
 /** Applies changes to a workspace: judged, journalled, and so that they can be taken back. */
 export interface WorkspaceWriter {
   /** Changes that a call names itself, such as an edit. The person saw their diff. */
   apply(permit: Permit, workspace: string, changes: readonly Change[]): Promise<WorkspaceReport>;
   /** What a program left in the upper layer of a view. */
   applyView(view: { readonly upper: string; readonly merged: string; readonly lower: string }): Promise<WorkspaceReport>;
+  /** The same difference judged and shown, as at most `lines` lines of a diff; nothing is written. */
+  previewView(view: { readonly upper: string; readonly merged: string; readonly lower: string }, lines: number): readonly string[];
 }
 
 export interface Executor {
   /** The effect as it enters the digest of a permit: nothing that matters may be missing. */
   describe(effect: Effect): Json;
   execute(permit: Permit, prepared: PreparedCall, label: Label, signal: AbortSignal): Promise<Executed>;
+  /** The effect as it is rehearsed: without a network, and never mistaken for the thing itself. */
+  rehearsed(effect: Effect): Effect;
+  rehearse(permit: Permit, effect: Effect, signal: AbortSignal): Promise<Rehearsal>;
 }
 
 export interface ExecutorPorts {
@@ -87,6 +98,50 @@ export function executor(ports: ExecutorPorts): Executor {
         }
       }
     },
+    rehearsed: (effect) => (effect.kind === "process" ? { ...effect, plan: rehearsalPlan(effect.plan) } : effect),
+    rehearse: async (permit, effect, signal) =>
+      effect.kind === "process"
+        ? await rehearse(ports, permit, effect, signal)
+        : { status: "failed", lines: ["Only a program can be rehearsed."] },
+  };
+}
+
+/** Its profile's name is another, so that a permit for a rehearsal is none for the run. */
+const rehearsalPlan = (plan: CagePlan): CagePlan => {
+  const { network, mounts } = plan;
+  const offline = network.kind === "proxy" ? mounts.filter(({ to }) => to !== network.socket) : mounts;
+  return { ...plan, profile: `${plan.profile}:rehearsal`, network: { kind: "none" }, mounts: offline };
+};
+
+/** Lines of a rehearsal: of the diff, and of what the program printed. */
+const MOST_DIFF = 150;
+const MOST_PRINTED = 40;
+
+async function rehearse(ports: ExecutorPorts, permit: Permit, effect: ProcessEffect, signal: AbortSignal): Promise<Rehearsal> {
+  let diff: readonly string[] = [];
+  const ran = await ports.cage.run(permit, effect.plan, {
+    stdin: effect.stdin,
+    signal,
+    onView: (view) => {
+      diff = ports.writer.previewView(view, MOST_DIFF);
+      return Promise.resolve();
+    },
+  });
+  if (!ran.ok) {
+    const detail = ran.error.kind === "no-permit" ? ran.error.fault : ran.error.detail;
+    return { status: ran.error.kind === "no-cage" ? "no-cage" : "failed", lines: [`It could not be rehearsed: ${detail}`] };
+  }
+  const printed = processText(ran.value, effect.read).replace(/\n$/u, "").split("\n");
+  const more = printed.length - MOST_PRINTED;
+  return {
+    status: ran.value.code === 0 ? "done" : "failed",
+    lines: [
+      ...(printed.join("") === ""
+        ? ["It printed nothing."]
+        : ["It printed:", ...printed.slice(0, MOST_PRINTED).map((line) => `  ${line}`)]),
+      ...(more > 0 ? [`  (and ${more} more lines, which are not shown)`] : []),
+      ...(diff.length === 0 ? ["It changed nothing."] : ["It would change:", ...diff.map((line) => `  ${line}`)]),
+    ],
   };
 }
 

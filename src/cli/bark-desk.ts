@@ -153,7 +153,7 @@ function terminalDesk(io: CommandIo): ApprovalDesk | null {
         return "denied";
       }
       await io.flushed();
-      return await askOnTerminal(rendered.lines, io.err, signal);
+      return await askOnTerminal(rendered.lines, question.mayRehearse, io.err, signal);
     },
   };
 }

@@ -42,7 +42,7 @@ export const barkCommand = defineCommand({
       name: "run",
       describe: "Take one call through the whole path, asking on the terminal",
       about: [
-        "There is no option that answers yes. Without a terminal a call that has to be asked about ends with code 10, one that is denied with 9.",
+        'There is no option that answers yes; "r" instead of an answer tries a command on a copy, without a network, shows what it would change, and asks again. Without a terminal a call that has to be asked about ends with code 10, one that is denied with 9.',
       ],
       positionals: CALL,
       options: PLACE,

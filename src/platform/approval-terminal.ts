@@ -5,16 +5,22 @@ import type { Answer } from "../bark/monitor/monitor.ts";
 /** Milliseconds that a question stays open. */
 const EXPIRES = 10 * 60_000;
 
-export async function askOnTerminal(lines: readonly string[], out: (text: string) => void, signal: AbortSignal): Promise<Answer> {
+export async function askOnTerminal(
+  lines: readonly string[],
+  mayRehearse: boolean,
+  out: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Answer | "rehearse"> {
   const { stdin } = process;
   if (!stdin.isTTY || signal.aborted) return "unanswered";
   stdin.setRawMode(true);
-  out(`${lines.join("\r\n")}\r\n\r\nType yes or no, and Enter: `);
-  let state: AnswerState = newAnswer(performance.now());
+  const prompt = `Type yes or no${mayRehearse ? ", or r to try it on a copy first" : ""}, and Enter: `;
+  out(`${lines.join("\r\n")}\r\n\r\n${prompt}`);
+  let state: AnswerState = newAnswer(performance.now(), mayRehearse);
   try {
-    return await new Promise<Answer>((resolve) => {
+    return await new Promise<Answer | "rehearse">((resolve) => {
       const expire = setTimeout(() => resolve("unanswered"), EXPIRES);
-      const done = (answer: Answer): void => {
+      const done = (answer: Answer | "rehearse"): void => {
         clearTimeout(expire);
         stdin.off("data", onData);
         stdin.off("end", onEnd);
@@ -26,8 +32,8 @@ export async function askOnTerminal(lines: readonly string[], out: (text: string
         const before = state;
         for (const key of keysOf(new TextDecoder().decode(bytes))) state = answerKey(state, key, performance.now());
         if (state.answer !== null) done(state.answer);
-        else if (state.puzzled && !before.puzzled) out("\r\nOnly the whole word counts. Type yes or no, and Enter: ");
-        else if (state.listening) out(`\r\u001b[KType yes or no, and Enter: ${state.typed}`);
+        else if (state.puzzled && !before.puzzled) out(`\r\nOnly the whole word counts. ${prompt}`);
+        else if (state.listening) out(`\r\u001b[K${prompt}${state.typed}`);
       };
       stdin.on("data", onData);
       stdin.once("end", onEnd);

@@ -3,7 +3,7 @@ import type { Json } from "../../lib/canonical-json.ts";
 import { join, type Label } from "../../lib/label.ts";
 import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
-import type { Executed, Executor } from "../execute.ts";
+import type { Executed, Executor, Rehearsal } from "../execute.ts";
 import type { AccessRequest, Clearance, Decision, PlanDigest } from "../types.ts";
 import { decide } from "./decide.ts";
 import { endorse, type TypedLiteral } from "./endorse.ts";
@@ -76,7 +76,7 @@ export interface IntentRef {
 }
 export interface IntentEntry {
   readonly skill: string;
-  readonly operation: AccessRequest["operation"];
+  readonly operation: AccessRequest["operation"] | "rehearse";
   readonly object: string;
   readonly label: Label;
   readonly decision: Decision;
@@ -99,7 +99,8 @@ export type Answer = "allowed" | "denied" | "unanswered";
 export interface ApprovalDesk {
   /** Who is asked, for the log: "console". */
   readonly who: string;
-  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<Answer>;
+  /** `rehearse` only where the question says that it may be. */
+  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<Answer | "rehearse">;
 }
 export interface ApprovalQuestion {
   readonly skill: string;
@@ -109,7 +110,13 @@ export interface ApprovalQuestion {
   readonly effect: PlanDigest;
   readonly policy: string;
   readonly remark: string | null;
+  readonly mayRehearse: boolean;
+  /** What the last rehearsal of this question showed; null before one. */
+  readonly rehearsal: Rehearsal | null;
 }
+
+/** Of one question: each is a run of its own, and a question is no place to live in. */
+const MOST_REHEARSALS = 5;
 
 export interface MonitorPorts {
   readonly clearanceOf: (skill: string) => Clearance;
@@ -182,7 +189,37 @@ export class ReferenceMonitor {
     const { approvals, policy } = this.#ports;
     if (approvals === null) return "unanswered";
     const { skill, prepared, context, remark, signal } = request;
-    return await approvals.ask({ skill, prepared, decision, context, effect, policy, remark }, signal);
+    let rehearsal: Rehearsal | null = null;
+    for (let left = MOST_REHEARSALS; ; left--) {
+      const mayRehearse = left > 0 && prepared.effect.kind === "process";
+      const question = { skill, prepared, decision, context, effect, policy, remark, mayRehearse, rehearsal };
+      const answer = await approvals.ask(question, signal);
+      if (answer !== "rehearse") return answer;
+      // A desk that says so where it may not has no answer.
+      if (!mayRehearse) return "unanswered";
+      rehearsal = await this.#rehearse(request, decision);
+    }
+  }
+
+  /** A run of its own: written down like any other, by a permit for exactly this. Nobody approved it, and nothing of it is kept. */
+  async #rehearse({ skill, prepared, context, args, signal }: CallRequest, decision: Decision): Promise<Rehearsal> {
+    const { audit, policy, executor, permits, clock } = this.#ports;
+    const rehearsed = executor.rehearsed(prepared.effect);
+    const effect = permits.digest(executor.describe(rehearsed));
+    const intent = audit.intent({
+      skill,
+      operation: "rehearse",
+      object: prepared.object.name,
+      label: context,
+      decision,
+      policy,
+      effect,
+      args,
+    });
+    if (!intent.ok) return { status: "failed", lines: [`It could not be written to the log: ${intent.error.detail}`] };
+    const seen = await executor.rehearse(permits.mint(executor.describe(rehearsed), clock.now()), rehearsed, signal);
+    const written = audit.outcome(intent.value, { status: seen.status, detail: "", output: seen.lines.join("\n"), blocked: [] });
+    return written.ok ? seen : { ...seen, lines: [...seen.lines, `(This could not be written to the log: ${written.error.detail})`] };
   }
 
   /** The effect is there by now; what cannot be written about it is said. */

@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import type { WorkspaceReport, WorkspaceWriter } from "../../bark/execute.ts";
 import { type ChangeBounds, judgeChanges } from "../../bark/workspace/judge.ts";
 import type { Change, JudgedChange } from "../../bark/workspace/types.ts";
+import { diffOfAll } from "../../bark/workspace/diff.ts";
 import type { WorkspaceSteps } from "./apply.ts";
+import { beneath } from "./beneath.ts";
 import { changesOf } from "./view.ts";
 
 /** Bytes of a file whose content decides about it. */
@@ -49,7 +51,27 @@ export function workspaceWriter(steps: WorkspaceSteps, bounds: ChangeBounds): Wo
       }));
       return Promise.resolve({ applied: [], conflicts: [], undo: null, leftOut: [], pending: [], refused: refused.slice(0, 20) });
     },
+    previewView(view, lines) {
+      const { changes, truncated } = changesOf(view);
+      if (truncated) return ["The call changed more files than can be looked at; none would be written."];
+      const texts = { before: ({ path }: Change) => textBeneath(view.lower, path), after: textOf };
+      return diffOfAll(judgeChanges(changes, { bounds, textOf }), texts, lines);
+    },
   };
+}
+
+/** What stands there on the host; null where it is no text, or too long. */
+function textBeneath(root: string, path: string): string | null {
+  return beneath(root, path, (folder, name) => {
+    try {
+      using file = folder.read(name);
+      if (file === null || file.stat.size > MOST_TEXT) return null;
+      const blocks = [...file.blocks()].map((block) => Buffer.from(block));
+      return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(blocks));
+    } catch {
+      return null;
+    }
+  });
 }
 
 function textOf({ content }: Extract<Change, { kind: "write" }>): string | null {

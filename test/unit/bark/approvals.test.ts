@@ -18,6 +18,14 @@ describe("an answer", () => {
     expect(answerKey(newAnswer(0), "cancel", 1).answer).toBe("denied");
   });
 
+  test("may be a rehearsal only where one can be had", () => {
+    for (const word of ["r\n", "rehearse\n", "R\n"]) {
+      expect(keys(newAnswer(0, true), word, 1000, 100).answer).toBe("rehearse");
+      expect(keys(newAnswer(0), word, 1000, 100).answer).toBeNull();
+    }
+    expect(keys(newAnswer(0, true), "r\n", 10, 50).answer).toBeNull();
+  });
+
   test("somebody who goes on typing at 20 keys a second approves nothing, whatever they type", () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom("y", "e", "s", "\n", " ", "a"), { maxLength: 400 }), (typed) => {
@@ -35,6 +43,8 @@ const question = (over: Partial<ApprovalQuestion>): ApprovalQuestion => ({
   effect: "0".repeat(64) as ApprovalQuestion["effect"],
   policy: "",
   remark: null,
+  mayRehearse: false,
+  rehearsal: null,
   prepared: {
     tier: 3,
     operation: "write",
