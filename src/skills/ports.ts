@@ -32,6 +32,8 @@ export interface WorkspaceReader {
   stage(bytes: Uint8Array): { readonly file: string; readonly bytes: number; readonly sha256: string };
   /** Names in the workspace that a rule keeps from being read, as absolute paths, found by a bounded walk; null where there is too much to look at. */
   secrets(isSecret: (path: string) => boolean): readonly { readonly path: string; readonly folder: boolean }[] | null;
+  /** Every file, folder or link of this name, relative to the workspace, by the same walk. */
+  named(name: string): readonly string[] | null;
 }
 
 /** Programs of the host, looked for in its own folders and never in a workspace. */

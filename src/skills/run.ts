@@ -3,7 +3,8 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { PreparedCall, SkillRefusal } from "../bark/call.ts";
 import { commandPlan } from "../bark/cage/plan.ts";
 import type { CagePlan, Mount } from "../bark/cage/types.ts";
-import { judgeCommand, judgePath } from "../bark/policy/judge.ts";
+import { gitWouldRun } from "../bark/policy/git-settings.ts";
+import { type CommandRuling, judgeCommand, judgePath } from "../bark/policy/judge.ts";
 import type { Policy } from "../bark/policy/schema.ts";
 import type { AccessRequest, BarkTier } from "../bark/types.ts";
 import { short } from "./place.ts";
@@ -32,7 +33,7 @@ export function shell(deps: RunDeps): Skill<typeof CommandSchema> {
     arguments: CommandSchema,
     tier: 2,
     prepare({ command }, { workspace }) {
-      const { rule, outcome, reason, tier } = judgeCommand(deps.policy, command);
+      const { rule, outcome, reason, tier } = judged(deps, command, workspace);
       const sh = deps.programs.find("sh");
       if (sh === null) return Promise.resolve(missing("sh"));
       return Promise.resolve(
@@ -53,6 +54,24 @@ export function shell(deps: RunDeps): Skill<typeof CommandSchema> {
     },
   };
 }
+
+/** By the rules, and for git by what the repository's own settings would have it run. */
+function judged({ policy, reader }: RunDeps, command: string, workspace: string): CommandRuling {
+  const ruling = judgeCommand(policy, command);
+  if (ruling.outcome !== "allow" || ruling.commands?.some(({ argv }) => argv[0] === "git") !== true) return ruling;
+  const files = reader(workspace);
+  const reason = gitWouldRun({
+    look: (path) => files.look(path),
+    text(path) {
+      const text = files.readText(path, MOST_SETTINGS);
+      return text.ok ? text.value : null;
+    },
+    repositories: () => files.named(".git"),
+  });
+  return reason === null ? ruling : { ...ruling, rule: "command.git-settings", outcome: "ask", reason, tier: 3 };
+}
+/** Bytes of a repository's settings. */
+const MOST_SETTINGS = 256 << 10;
 
 const RUNS: Readonly<Record<v.InferOutput<typeof CodeSchema>["language"], readonly string[]>> = {
   bash: ["-s"],

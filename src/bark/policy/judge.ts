@@ -62,11 +62,22 @@ function judgeSimple(policy: Policy, command: SimpleCommand): Ruling {
 
 /** Any word may be a path to a program: one that names what is not to be read counts as one, though it may be a word to search for. */
 function judgeWords(policy: Policy, { argv }: SimpleCommand): readonly Ruling[] {
-  return argv.slice(1).flatMap((word) => {
-    const ruling = judgePath(policy, "read", word.replace(/^-[^=]*=/, "").replace(/^(?:\.\/+)+/, ""));
-    return ruling.outcome === "allow" ? [] : [ruling];
-  });
+  return argv.slice(1).flatMap((word) =>
+    pathsIn(word).flatMap((path) => {
+      const ruling = judgePath(policy, "read", path);
+      return ruling.outcome === "allow" ? [] : [ruling];
+    }),
+  );
 }
+
+/** A word as a path, and what follows an option's name or letter in it, or the name of a revision or a list of paths (`HEAD:.env`). */
+function pathsIn(word: string): readonly string[] {
+  const afterColons = [...word.matchAll(/:/g)].slice(0, MOST_COLONS).map(({ index }) => word.slice(index + 1).replace(/^\([^)]*\)/, ""));
+  return [word, word.replace(/^-[^=]*=/, ""), word.replace(/^-[A-Za-z]/, ""), ...afterColons].map((path) =>
+    path.replace(/^(?:\.\/+)+/, ""),
+  );
+}
+const MOST_COLONS = 8;
 
 /** Reading is a matter of the view; writing makes the command one that writes. */
 function judgeRedirections(policy: Policy, { redirections }: SimpleCommand): readonly Ruling[] {
@@ -83,7 +94,9 @@ const isFlag = (word: string): boolean => word.startsWith("-") && word !== "-" &
 export function matchesCommand(rule: CommandRule, argv: readonly string[]): boolean {
   const [program = "", ...rest] = argv;
   if (!rule.programs.includes(program)) return false;
-  const words = rest.filter((word) => !isFlag(word));
+  const dashes = rest.indexOf("--");
+  // After "--" nothing is a flag, whatever it looks like.
+  const words = rest.filter((word, at) => (dashes >= 0 && at > dashes) || !isFlag(word));
   if (rule.first !== undefined && !rule.first.includes(rest[0] ?? "")) return false;
   if (rule.has !== undefined && !rest.some((word) => (rule.has ?? []).some((pattern) => matchesWord(pattern, word)))) return false;
   if (rule.without !== undefined && rest.some((word) => (rule.without ?? []).some((pattern) => matchesWord(pattern, word)))) return false;

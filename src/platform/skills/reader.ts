@@ -1,5 +1,5 @@
 /** Reading in a workspace for skills: beneath it, through no link, within bounds. */
-import { accessSync, constants, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, type Stats, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SkillRefusal } from "../../bark/call.ts";
 import { SEARCH_PATH } from "../../bark/cage/plan.ts";
@@ -101,28 +101,47 @@ export function workspaceReader(workspace: string, staging: () => string): Works
     },
     secrets(isSecret) {
       const found: { path: string; folder: boolean }[] = [];
-      let looked = 0;
-      const walk = (folder: Folder, at: string, depth: number): boolean => {
-        for (const bytes of folder.names()) {
-          if (++looked > MOST_NAMES || depth > DEEPEST) return false;
-          const name = bytes.toString("utf8");
-          const here = at === "" ? name : `${at}/${name}`;
-          const stat = folder.stat(bytes);
-          if (stat === null || stat.isSymbolicLink()) continue;
-          // A name that is no text is no name that a rule could mean; what lies below it might be.
-          const exact = Buffer.from(name).equals(bytes);
-          if (exact && isSecret(here)) found.push({ path: join(workspace, here), folder: stat.isDirectory() });
-          else if (stat.isDirectory()) {
-            using inner = enter(folder, bytes);
-            if (inner !== null && !walk(inner, here, depth + 1)) return false;
-          }
-        }
-        return true;
-      };
-      using root = Folder.open(workspace);
-      return walk(root, "", 0) ? found : null;
+      const whole = walkAll(workspace, (here, stat) => {
+        if (stat.isSymbolicLink() || !isSecret(here)) return true;
+        found.push({ path: join(workspace, here), folder: stat.isDirectory() });
+        return false;
+      });
+      return whole ? found : null;
+    },
+    named(name) {
+      const found: string[] = [];
+      const whole = walkAll(workspace, (here) => {
+        if (here !== name && !here.endsWith(`/${name}`)) return true;
+        found.push(here);
+        return false;
+      });
+      return whole ? found : null;
     },
   };
+}
+
+/** Every name, links too, without following any. `visit` says whether to go into a folder. False where there is too much to look at. */
+function walkAll(workspace: string, visit: (path: string, stat: Stats) => boolean): boolean {
+  let looked = 0;
+  const walk = (folder: Folder, at: string, depth: number): boolean => {
+    for (const bytes of folder.names()) {
+      if (++looked > MOST_NAMES || depth > DEEPEST) return false;
+      const name = bytes.toString("utf8");
+      const here = at === "" ? name : `${at}/${name}`;
+      const stat = folder.stat(bytes);
+      if (stat === null) continue;
+      // A name that is no text is no name that a rule could mean; what lies below it might be.
+      const exact = Buffer.from(name).equals(bytes);
+      if (exact && !visit(here, stat)) continue;
+      if (stat.isDirectory()) {
+        using inner = enter(folder, bytes);
+        if (inner !== null && !walk(inner, here, depth + 1)) return false;
+      }
+    }
+    return true;
+  };
+  using root = Folder.open(workspace);
+  return walk(root, "", 0);
 }
 
 function enter(folder: Folder, name: Name): Folder | null {
