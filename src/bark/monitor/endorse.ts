@@ -47,18 +47,17 @@ export function literalsOf(typed: string): readonly TypedLiteral[] {
  */
 export function endorse(argument: Argument, accepts: readonly TypedLiteral["type"][], literals: readonly TypedLiteral[]): Argument {
   if (argument.role !== "control" || argument.label.i >= Integrity.PARENT_CONSOLE) return argument;
-  const value = String(argument.value);
-  const said = literals.some((literal) => accepts.includes(literal.type) && sameValue(literal, value));
+  const said = literals.some((literal) => accepts.includes(literal.type) && sameValue(literal, argument.value));
   if (!said) return argument;
   const label: Label = { ...argument.label, i: Integrity.PARENT_CONSOLE };
   return { ...argument, label };
 }
 
-/** Numbers by value, hosts without case, everything else to the letter. */
-function sameValue({ type, value }: TypedLiteral, other: string): boolean {
-  if (type === "number") return other.trim() !== "" && Number(value) === Number(other);
-  if (type === "host") return value.toLowerCase() === other.toLowerCase();
-  return value === other;
+/** Numbers by value, where the argument is one: as a text, 0x0d is not 13. Hosts without case, everything else to the letter. */
+function sameValue({ type, value }: TypedLiteral, other: Argument["value"]): boolean {
+  if (typeof other === "number") return type === "number" && Number(value) === other;
+  if (type === "host") return value.toLowerCase() === String(other).toLowerCase();
+  return value === String(other);
 }
 
 function hostOf(url: string): string | null {
