@@ -218,26 +218,35 @@ static void relay(int listener, const char *path)
 {
     static struct pair pairs[PAIRS];
     for (int i = 0; i < PAIRS; i++) pairs[i].fd[0] = pairs[i].fd[1] = -1;
+    /* As many as there are descriptors for: a connection that cannot be taken would be reported for ever. */
+    struct rlimit files;
+    int most = getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < 2 * PAIRS + 16 ? ((int) files.rlim_cur - 16) / 2 : PAIRS;
     for (;;) {
+        /* Those in use alone: the kernel refuses a longer list than there may be descriptors. */
         struct pollfd polls[1 + 2 * PAIRS];
+        short seen[PAIRS][2] = { 0 }, *told[1 + 2 * PAIRS];
+        nfds_t count = 1;
         int free_slot = -1;
-        for (int i = 0; i < PAIRS; i++) {
+        for (int i = 0; i < most; i++) {
             struct pair *pair = &pairs[i];
-            if (pair->fd[0] < 0) free_slot = i;
+            if (pair->fd[0] < 0) { free_slot = i; continue; }
             for (int side = 0; side < 2; side++) {
-                struct pollfd *p = &polls[1 + 2 * i + side];
-                p->fd = pair->fd[side];
-                p->events = p->revents = 0;
-                if (pair->fd[0] < 0) continue;
                 struct flow *out = pair->flow[side], *in = pair->flow[1 - side];
-                if (!out->ended && out->from == out->to) p->events |= POLLIN;
-                if (in->from < in->to) p->events |= POLLOUT;
+                short events = 0;
+                if (!out->ended && out->from == out->to) events |= POLLIN;
+                if (in->from < in->to) events |= POLLOUT;
                 /* Both ended here: a hang-up would otherwise be reported for ever. */
-                if (p->events == 0) p->fd = -1;
+                if (events == 0) continue;
+                told[count] = &seen[i][side];
+                polls[count++] = (struct pollfd) { .fd = pair->fd[side], .events = events };
             }
         }
         polls[0] = (struct pollfd) { .fd = free_slot < 0 ? -1 : listener, .events = POLLIN };
-        if (poll(polls, 1 + 2 * PAIRS, -1) < 0 && errno != EINTR) exit(FAILED);
+        if (poll(polls, count, -1) < 0) {
+            if (errno != EINTR) exit(FAILED);
+            continue;
+        }
+        for (nfds_t at = 1; at < count; at++) *told[at] = polls[at].revents;
         if (polls[0].revents & POLLIN) {
             int near = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
             int far = near < 0 ? -1 : dial(path);
@@ -254,8 +263,7 @@ static void relay(int listener, const char *path)
             if (pair->fd[0] < 0) continue;
             int alive = 1;
             for (int side = 0; side < 2 && alive; side++) {
-                short seen = polls[1 + 2 * i + side].revents;
-                alive = flow_move(pair->flow[side], pair->fd[side], pair->fd[1 - side], seen & (POLLIN | POLLHUP | POLLERR));
+                alive = flow_move(pair->flow[side], pair->fd[side], pair->fd[1 - side], seen[i][side] & (POLLIN | POLLHUP | POLLERR));
             }
             if (!alive || (pair->flow[0]->shut && pair->flow[1]->shut)) pair_close(pair);
         }
@@ -271,6 +279,8 @@ static void relay_start(long port, const char *path)
     if (child > 0) { close(listener); return; }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) exit(FAILED);
+    /* Nobody's memory to write: it has no Landlock fence, because it reaches the socket. */
+    if (prctl(PR_SET_DUMPABLE, 0) != 0) exit(FAILED);
     /* Not the program's output: a pipe is at its end only when nobody holds it. */
     int nothing = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; fd++) dup2(nothing, fd);

@@ -1,6 +1,7 @@
 import type { ApprovalQuestion } from "./monitor/monitor.ts";
 import type { Answer } from "./monitor/monitor.ts";
 import type { CagePlan } from "./cage/types.ts";
+import { reachLines } from "./proxy/report.ts";
 
 /** A question that cannot be shown whole is not asked. */
 export type Rendered =
@@ -61,7 +62,8 @@ function exactly({ argv, workspace, network, limits }: CagePlan): readonly strin
       : `in ${exact(workspace.inside)}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
   return [
     `Exactly: ${argv.map(quoted).join(" ")}`,
-    `It runs ${where}, ${network.kind === "none" ? "without a network" : "with the network that the policy allows"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
+    `It runs ${where}, ${network.kind === "none" ? "without a network" : "with a network"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
+    ...(network.kind === "none" ? [] : reachLines(network.reach)),
   ];
 }
 

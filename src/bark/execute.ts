@@ -3,6 +3,7 @@ import type { Label } from "../lib/label.ts";
 import type { Effect, PreparedCall } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
 import type { Cage, CageOutcome, CagePlan } from "./cage/types.ts";
+import { refusedOf } from "./proxy/report.ts";
 import type { Blocked, CallStatus } from "./monitor/monitor.ts";
 import type { PermitDesk } from "./monitor/permit.ts";
 import type { Permit } from "./types.ts";
@@ -107,11 +108,7 @@ export function executor(ports: ExecutorPorts): Executor {
 }
 
 /** Its profile's name is another, so that a permit for a rehearsal is none for the run. */
-const rehearsalPlan = (plan: CagePlan): CagePlan => {
-  const { network, mounts } = plan;
-  const offline = network.kind === "proxy" ? mounts.filter(({ to }) => to !== network.socket) : mounts;
-  return { ...plan, profile: `${plan.profile}:rehearsal`, network: { kind: "none" }, mounts: offline };
-};
+const rehearsalPlan = (plan: CagePlan): CagePlan => ({ ...plan, profile: `${plan.profile}:rehearsal`, network: { kind: "none" } });
 
 /** Lines of a rehearsal: of the diff, and of what the program printed. */
 const MOST_DIFF = 150;
@@ -178,7 +175,8 @@ async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessE
   const text = processText(value, effect.read);
   const ended = value.stopped === null && value.code === 0;
   const { blocked, incidents } = workspace === null ? NOTHING : ofReport(workspace);
-  return { status: ended ? "done" : "failed", text, blocked, incidents, cage: value, workspace };
+  const unreached = refusedOf(value.network);
+  return { status: ended ? "done" : "failed", text, blocked: [...blocked, ...unreached], incidents, cage: value, workspace };
 }
 
 function processText({ stdout, stderr, code, signal, stopped }: CageOutcome, read: (stdout: string) => string): string {

@@ -2,6 +2,8 @@ import type { PreparedCall } from "../bark/call.ts";
 import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
 import { exact } from "../bark/approvals.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
+import { reachLines } from "../bark/proxy/report.ts";
+import { PROXY_NAMES } from "../bark/proxy/types.ts";
 import { literalsOf } from "../bark/monitor/endorse.ts";
 import type { CallReport } from "../bark/monitor/monitor.ts";
 import type { Decision } from "../bark/types.ts";
@@ -114,9 +116,11 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     `Sees       /usr, a few files of /etc, and ${workspace === null ? "none of your files" : `${workspace.inside} (${workspace.mode === "read" ? "read-only" : "a copy; changes are checked before they are written"})`}`,
     ...plan.mounts.map((mount) => `           ${mount.kind} ${exact(mount.to)}`),
     "Writes     /tmp and a home folder in memory, gone afterwards",
-    `Network    ${network.kind === "none" ? "none" : `127.0.0.1:${network.port}, which leads to the proxy`}`,
+    ...(network.kind === "none" ? ["none"] : [`127.0.0.1:${network.port}, which leads to the proxy`, ...reachLines(network.reach)]).map(
+      (line, index) => (index === 0 ? "Network" : "").padEnd(11) + line,
+    ),
     `Calls      ${seccomp === "deny+allow" ? "those on the list (profiles/seccomp/allow.json), and none of deny.json" : "all but those of profiles/seccomp/deny.json"}`,
-    `Variables  ${Object.keys(env).join(", ")}`,
+    `Variables  ${[...Object.keys(env), ...(network.kind === "none" ? [] : PROXY_NAMES)].join(", ")}`,
     `Limits     ${limits.wallMs / 1000} s, ${mb(limits.memoryBytes)} MB, ${limits.processes} processes, ${mb(limits.diskBytes)} MB written, ${limits.outputBytes >> 10} kB of output`,
     "",
     `bwrap ${bwrapOptions(plan, { helper: "HELPER", etc: {}, roots: [], hidden: [] }, { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] })

@@ -1,3 +1,4 @@
+import { PROXY_SOCKET } from "../proxy/types.ts";
 import type { CagePlan, Mount } from "./types.ts";
 
 /** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
@@ -16,6 +17,12 @@ export interface CageDescriptors {
   readonly seccomp: readonly number[];
 }
 
+/** The proxy of one run: its socket on the host, and the variables by which tools find it. */
+export interface CageProxy {
+  readonly socket: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** Inside, out of the way of what tools look for. */
 const HELPER = "/run/noctem/helper";
 export const HOME = "/home/noctem";
@@ -25,7 +32,12 @@ export const HOME = "/home/noctem";
  * on the command line, is: any process shows its own.) The order is that in which bubblewrap acts, so that nothing later uncovers what something
  * earlier covered.
  */
-export function bwrapOptions(plan: CagePlan, parts: CageParts, descriptors: CageDescriptors): readonly string[] {
+export function bwrapOptions(
+  plan: CagePlan,
+  parts: CageParts,
+  descriptors: CageDescriptors,
+  proxy: CageProxy | null = null,
+): readonly string[] {
   return [
     ...NAMESPACES,
     // PID 1 is our helper: bubblewrap's own would run beside the program without the system call filter, within reach of /proc/1/mem.
@@ -35,8 +47,9 @@ export function bwrapOptions(plan: CagePlan, parts: CageParts, descriptors: Cage
     "--cap-drop",
     "ALL",
     "--clearenv",
-    ...Object.entries(plan.env).flatMap(([name, value]) => ["--setenv", name, value]),
-    ...filesystem(plan, parts),
+    // The run's own last: no plan can lead a tool past the proxy.
+    ...Object.entries({ ...plan.env, ...proxy?.env }).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...filesystem(plan, parts, proxy),
     "--chdir",
     plan.cwd,
     ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
@@ -46,7 +59,7 @@ export function bwrapOptions(plan: CagePlan, parts: CageParts, descriptors: Cage
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
 
 /** The root is an empty file system that is made read-only once everything stands in it. */
-function filesystem(plan: CagePlan, parts: CageParts): readonly string[] {
+function filesystem(plan: CagePlan, parts: CageParts, proxy: CageProxy | null): readonly string[] {
   const { diskBytes } = plan.limits;
   return [
     ...bind("--ro-bind", "/usr", "/usr"),
@@ -66,6 +79,7 @@ function filesystem(plan: CagePlan, parts: CageParts): readonly string[] {
     ...tmpfs(HOME, diskBytes),
     ...plan.mounts.flatMap(mountArguments),
     ...bind("--ro-bind", parts.helper, HELPER),
+    ...(proxy === null ? [] : bind("--ro-bind", proxy.socket, PROXY_SOCKET)),
     "--remount-ro",
     "/",
   ];
@@ -122,7 +136,7 @@ export function innerCommand({ argv, limits, network, mounts, workspace }: CageP
     "--landlock-ro",
     "/",
     ...writes.flatMap((path) => ["--landlock-rw", path]),
-    ...(network.kind === "proxy" ? ["--relay", String(network.port), network.socket, "--no-net-but", String(network.port)] : []),
+    ...(network.kind === "proxy" ? ["--relay", String(network.port), PROXY_SOCKET, "--no-net-but", String(network.port)] : []),
     "--",
     ...argv,
   ];

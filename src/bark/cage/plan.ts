@@ -13,7 +13,7 @@ export interface CommandOptions {
   readonly writes: boolean;
   readonly network: CageNetwork;
   readonly limits: Limits;
-  /** Variables that the policy lets through, and those of the proxy. */
+  /** Variables that the policy lets through. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -42,7 +42,7 @@ export function commandPlan(options: CommandOptions): CagePlan {
       ...(network.kind === "none" ? NO_RETRIES : {}),
       ...env,
     },
-    mounts: network.kind === "proxy" ? [{ kind: "read-only", from: network.socket, to: network.socket }] : [],
+    mounts: [],
     workspace: view,
     seccomp: tier >= 2 ? "deny+allow" : "deny",
     network,

@@ -1,4 +1,5 @@
 import type { Result } from "../../lib/result.ts";
+import type { NetworkReport, Reach } from "../proxy/types.ts";
 import type { BarkTier, Permit } from "../types.ts";
 
 /**
@@ -38,8 +39,8 @@ export interface Limits {
 
 export type CageNetwork =
   | { readonly kind: "none" }
-  /** 127.0.0.1:port inside leads to the proxy's socket on the host, and nowhere else. */
-  | { readonly kind: "proxy"; readonly socket: string; readonly port: number };
+  /** 127.0.0.1:port inside leads to a proxy of this run's own on the host, which opens what `reach` names and nothing else. */
+  | { readonly kind: "proxy"; readonly port: number; readonly reach: Reach };
 
 export interface WorkspaceView {
   /** On the host: resolved, free of links. */
@@ -56,7 +57,7 @@ export interface CagePlan {
   /** The program as an absolute path inside, then its arguments. */
   readonly argv: readonly string[];
   readonly cwd: string;
-  /** The whole environment; nothing of the host's is passed on. */
+  /** The whole environment; nothing of the host's is passed on. With a network the run's own proxy variables (proxy/types.ts) join it. */
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
   readonly workspace: WorkspaceView | null;
@@ -80,6 +81,8 @@ export interface CageOutcome {
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
   readonly wallMs: number;
+  /** What it asked of the network; null when it had none. */
+  readonly network: NetworkReport | null;
 }
 
 export type CageError =

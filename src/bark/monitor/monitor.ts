@@ -4,6 +4,7 @@ import { join, type Label } from "../../lib/label.ts";
 import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
 import type { Executed, Executor, Rehearsal } from "../execute.ts";
+import type { NetworkReport } from "../proxy/types.ts";
 import type { AccessRequest, Clearance, Decision, PlanDigest } from "../types.ts";
 import { decide } from "./decide.ts";
 import { endorse, type TypedLiteral } from "./endorse.ts";
@@ -91,6 +92,8 @@ export interface OutcomeEntry {
   readonly detail: string;
   readonly output: string;
   readonly blocked: readonly Blocked[];
+  /** What it asked of the network; null when it had none. */
+  readonly network: NetworkReport | null;
 }
 
 export type Answer = "allowed" | "denied" | "unanswered";
@@ -218,7 +221,13 @@ export class ReferenceMonitor {
     });
     if (!intent.ok) return { status: "failed", lines: [`It could not be written to the log: ${intent.error.detail}`] };
     const seen = await executor.rehearse(permits.mint(executor.describe(rehearsed), clock.now()), rehearsed, signal);
-    const written = audit.outcome(intent.value, { status: seen.status, detail: "", output: seen.lines.join("\n"), blocked: [] });
+    const written = audit.outcome(intent.value, {
+      status: seen.status,
+      detail: "",
+      output: seen.lines.join("\n"),
+      blocked: [],
+      network: null,
+    });
     return written.ok ? seen : { ...seen, lines: [...seen.lines, `(This could not be written to the log: ${written.error.detail})`] };
   }
 
@@ -226,7 +235,8 @@ export class ReferenceMonitor {
   #close(ref: IntentRef, report: CallReport): CallReport {
     const { status, text, blocked } = report;
     const detail = blocked[0]?.reason ?? "";
-    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked });
+    const network = report.executed?.cage?.network ?? null;
+    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked, network });
     for (const { rule, reason } of report.executed?.incidents ?? []) this.#ports.audit.incident(`bark.${rule}`, reason);
     if (written.ok) return report;
     return { ...report, text: `${text}\n(How this ended could not be written to the log: ${written.error.detail})` };

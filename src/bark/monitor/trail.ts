@@ -2,6 +2,7 @@ import type { AuditFailure, AuditLog } from "../../audit/log.ts";
 import { canonicalJson } from "../../lib/canonical-json.ts";
 import { BOTTOM, type Label } from "../../lib/label.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { networkJson } from "../proxy/report.ts";
 import type { AuditTrail, IntentRef } from "./monitor.ts";
 
 /** Names of paths and hosts may be as long as an attacker likes; the log keeps what a person would read. */
@@ -39,14 +40,15 @@ export function auditTrail(
       if (written.ok) labels.set(written.value.seq, label);
       return said(written);
     },
-    outcome(ref: IntentRef, { status, detail, output, blocked }) {
+    outcome(ref: IntentRef, { status, detail, output, blocked, network }) {
       const label = labels.get(ref.seq) ?? BOTTOM;
       labels.delete(ref.seq);
       const kept = output.toWellFormed().slice(0, MOST_PAYLOAD).toWellFormed();
       const shown = blocked
         .slice(0, MOST_BLOCKED)
         .map(({ what, rule, reason, instead }) => ({ what: short(what), rule, reason: short(reason), instead }));
-      const payload = canonicalJson({ status, output: kept, blocked: shown });
+      const asked = network === null ? {} : { network: networkJson(network) };
+      const payload = canonicalJson({ status, output: kept, blocked: shown, ...asked });
       const written = log.outcome({ of: ref.seq, status, detail: short(detail) }, payload, label);
       return written.ok ? ok(undefined) : said(written);
     },

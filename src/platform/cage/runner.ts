@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { entering, runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
+import { proxyVariables } from "../../bark/proxy/types.ts";
 import type { Cage, CageError, CageInput, CageLevel, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
 import type { PermitDesk } from "../../bark/monitor/permit.ts";
 import type { Clock } from "../../lib/ports.ts";
@@ -15,6 +16,7 @@ import { probeHost, type CageHost } from "./host.ts";
 import { unpackParts, type UnpackedParts } from "./parts.ts";
 import { collect } from "./output.ts";
 import { supervise } from "./supervisor.ts";
+import { openProxy } from "../proxy/server.ts";
 
 export interface CageDeps {
   readonly permits: PermitDesk;
@@ -118,12 +120,19 @@ async function launch(
     // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
     const whole = withWorkspace(plan);
     const identity = workspace === null ? "" : identityOf(workspace.host);
-    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) });
-    const argumentsFile = unlinked(join(parts.folder, `args-${opened.length}-${Math.trunc(started * 1000)}`), `${words.join("\0")}\0`);
+    const run = ++runs;
+    // Of this run alone, and gone with it: socket and token are in no plan.
+    const proxy = plan.network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${run}`), plan.network.reach);
+    if (proxy !== null) stack.defer(() => void proxy.close());
+    const { network } = plan;
+    const proxied =
+      proxy === null || network.kind === "none" ? null : { socket: proxy.socket, env: proxyVariables(network.port, proxy.token) };
+    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) }, proxied);
+    const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, workspace === null || writes ? [] : [identity])];
     const control = 3 + opened.length;
-    const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${++runs}`, limits) : null;
+    const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
     const inner = writes ? [...overlayCommand(workspace.host, identity, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
@@ -168,6 +177,7 @@ async function launch(
         stdout: out,
         stderr: said,
         wallMs: Math.round(clock.monotonic() - started),
+        network: proxy?.close() ?? null,
       });
     } finally {
       watch[Symbol.dispose]();

@@ -1,0 +1,61 @@
+/** A network of its own for tests, without a way out, with a cage in it (net-stage.ts). */
+import { join } from "node:path";
+import { NO_CAGE } from "./cage.ts";
+import type { Scenario, StageResult } from "./net-names.ts";
+import { cleanEnvironment } from "./noctem.ts";
+
+const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
+const works = (command: string): boolean =>
+  Bun.spawnSync(["sh", "-c", command], { stdio: ["ignore", "ignore", "ignore"], env: { PATH } }).exitCode === 0;
+
+/** Why there can be none here; null where there can. */
+export const NO_NETWORK: string | null =
+  NO_CAGE ??
+  (process.getuid?.() !== 0
+    ? "needs root"
+    : !works("unshare -n -m ip link set lo up")
+      ? "needs network namespaces and ip (apt-get install iproute2)"
+      : !works("command -v openssl && command -v curl && test -x /usr/bin/python3")
+        ? "needs openssl, curl and python3"
+        : null);
+
+export class NetworkStage implements AsyncDisposable {
+  readonly #child = Bun.spawn(["unshare", "-n", "-m", process.execPath, join(import.meta.dir, "net-stage.ts")], {
+    stdio: ["pipe", "pipe", "inherit"],
+    env: { ...cleanEnvironment, PATH },
+  });
+  readonly #reader = this.#child.stdout.getReader();
+  #text = "";
+
+  async start(): Promise<void> {
+    if ((await this.#line()) !== "ready") throw new Error("the stage did not come up");
+  }
+
+  /** One at a time. */
+  async play(scenario: Scenario): Promise<StageResult> {
+    void this.#child.stdin.write(`${JSON.stringify(scenario)}\n`);
+    await this.#child.stdin.flush();
+    return JSON.parse(await this.#line()) as StageResult;
+  }
+
+  async #line(): Promise<string> {
+    for (;;) {
+      const at = this.#text.indexOf("\n");
+      if (at >= 0) {
+        const line = this.#text.slice(0, at);
+        this.#text = this.#text.slice(at + 1);
+        return line;
+      }
+      const { done, value } = await this.#reader.read();
+      if (done) throw new Error("the stage is gone");
+      this.#text += new TextDecoder().decode(value);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#child.stdin.end();
+    const timer = setTimeout(() => this.#child.kill("SIGKILL"), 3000);
+    await this.#child.exited;
+    clearTimeout(timer);
+  }
+}
