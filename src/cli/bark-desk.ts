@@ -24,7 +24,7 @@ import { fileOps } from "../skills/file-ops.ts";
 import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
 import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
-import { compiledPolicy } from "./bark-policy-run.ts";
+import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
@@ -53,10 +53,12 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const layout = stickOf(io, args.heart);
   const workspace = workspaceFor(args, layout, io);
   if (!workspace.ok) return workspace;
+  const effective = effectivePolicy(layout);
+  if (!effective.ok) return err(overlayRefusal(layout, effective.error));
+  const { policy, hash } = effective.value;
   const opened = openStickHeart(layout);
   if (!opened.ok) return err(heartErrorText(opened.error));
   const heart = opened.value;
-  const { policy, hash } = compiledPolicy();
   const { clock, random } = heartDeps();
   const { sha256 } = auditCrypto;
   const permits = permitDesk(sha256);
@@ -76,6 +78,8 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const deps = { policy, reader, programs: hostPrograms, env };
   const monitor = new ReferenceMonitor({
     clearanceOf: (skill) => policy.skills[skill]?.clearance ?? { c: 0, k: [] },
+    // What no policy names, nobody may do.
+    tierOf: (skill) => policy.skills[skill]?.tier ?? 4,
     policy: hash,
     audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText),
     approvals: terminalDesk(io),

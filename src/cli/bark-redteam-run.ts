@@ -49,6 +49,7 @@ export async function redteam({ json, only }: RedteamArguments, io: CommandIo): 
   );
   const monitor = new ReferenceMonitor({
     clearanceOf: () => ({ c: 2, k: ["files"] }),
+    tierOf: () => 0,
     policy: hash,
     audit: auditTrail(
       log,

@@ -87,15 +87,18 @@ export const barkCommand = defineCommand({
       commands: [
         defineCommand({
           name: "show",
-          describe: "Print the policy that is compiled in, with its hash",
-          options: { ...JSON_OPTION },
+          describe: "Print the policy in force, with its hash and that of what a parent laid over it",
+          options: { ...JSON_OPTION, heart: PLACE.heart },
           run: async (args, io) => (await import("./bark-policy-run.ts")).showPolicy(args, io),
         }),
         defineCommand({
           name: "check",
-          describe: "Check a policy file: its form, and every rule against its own examples",
-          positionals: { file: { describe: "a policy as JSON", required: true } },
-          options: { ...JSON_OPTION },
+          describe: "Check a policy file or a parent's overlay: its form, and every rule against its own examples",
+          about: [
+            "An overlay is what a parent lays over the policy: policy.json beside the program, signed with the parent's key, whose public half is keys/parent.pub. It can only tighten. While it is there and cannot be used, no skill runs.",
+          ],
+          positionals: { file: { describe: "a policy or an overlay as JSON", required: true } },
+          options: { ...JSON_OPTION, heart: PLACE.heart },
           run: async (args, io) => (await import("./bark-policy-run.ts")).checkPolicy(args, io),
         }),
       ],

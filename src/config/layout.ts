@@ -13,6 +13,10 @@ export interface StickLayout {
   /** What calls changed in workspaces, kept for taking it back. */
   readonly undo: string;
   readonly settings: string;
+  /** What a parent lays over the policy of the build, signed; most sticks have none. */
+  readonly policy: string;
+  /** With it a parent's signatures are checked; absent where there is no parent. */
+  readonly parentKey: string;
   readonly work: string;
 }
 
@@ -31,6 +35,8 @@ export function stickLayout(root: string, heart: string | null = null): StickLay
     backups: join(home, "backups"),
     undo: join(home, "undo"),
     settings: join(root, "noctem.json"),
+    policy: join(root, "policy.json"),
+    parentKey: join(home, "keys", "parent.pub"),
     work: join(root, "work"),
   };
 }

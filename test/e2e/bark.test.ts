@@ -1,7 +1,9 @@
 /** Skills on the executable itself: each call through policy, log, question, cage and workspace. Judged by what is on the host afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { overlayBytes } from "../../src/bark/policy/overlay.ts";
+import { auditCrypto } from "../../src/platform/audit-crypto.ts";
 import { NO_CAGE } from "../support/cage.ts";
 import { binary, cleanEnvironment, run, type RunResult, tempDir, type TempDir } from "../support/noctem.ts";
 import { openPty, type Pty } from "../support/pty.ts";
@@ -216,6 +218,57 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
     };
     judged((await run(["bark", "redteam", "--json"], { program, timeout: 110_000 })).stdout);
   }, 120_000);
+
+  test("a parent's overlay is in force, or nothing runs", async () => {
+    const parent = auditCrypto.ephemeral();
+    const stick = (name: string): string => join(dir.path, "stick", name);
+    const lay = (overlay: unknown, by = parent): void => {
+      const signature = by.sign(overlayBytes(overlay)).toHex();
+      writeFileSync(stick("policy.json"), JSON.stringify({ overlay, signature }));
+    };
+    const head = { kind: "noctem-policy-overlay", version: 1 };
+    const closed = { ...head, skills: { file_ops: { tier: 4 }, shell: { tier: 3 } } };
+    const read = (): Promise<RunResult> => bark("run", "file_ops", "operation=read", "path=a.txt", "--json");
+    const hashes = async (): Promise<{ hash: string; overlay: string | null }> =>
+      JSON.parse((await bark("policy", "show", "--json")).stdout) as { hash: string; overlay: string | null };
+    const before = await hashes();
+    expect(before.overlay).toBeNull();
+    try {
+      lay(closed);
+      // Nobody can say whose it is.
+      expect(await read()).toMatchObject({ code: 9, stderr: expect.stringContaining("keys/parent.pub") as string });
+      mkdirSync(stick("keys"), { recursive: true });
+      writeFileSync(stick("keys/parent.pub"), `${parent.publicKey.toHex()}\n`);
+      expect(await read()).toMatchObject({ code: 9, stdout: expect.stringContaining('"rule":"prohibited"') as string });
+      expect((await bark("run", "shell", "ls")).code).toBe(10);
+      const after = await hashes();
+      expect(after.overlay).toMatch(/^[0-9a-f]{64}$/);
+      expect(after.hash).not.toBe(before.hash);
+      expect((await bark("policy", "show")).stdout).toContain("forbidden");
+      expect((await bark("policy", "check", stick("policy.json"))).stdout).toContain("only tightens");
+      expect((await bark("explain", "shell", "ls", "--json")).stdout).toContain(after.hash);
+      for (const spoil of [
+        () => lay({ ...head, skills: { shell: { tier: 1 } } }),
+        () => lay(closed, auditCrypto.ephemeral()),
+        () => writeFileSync(stick("policy.json"), JSON.stringify({ overlay: closed })),
+        () => writeFileSync(stick("policy.json"), "{"),
+        () => writeFileSync(stick("policy.json"), ""),
+        () => (rmSync(stick("policy.json")), mkdirSync(stick("policy.json"))),
+      ]) {
+        spoil();
+        const { code, stdout, stderr } = await read();
+        expect(code).toBe(9);
+        expect(stderr).toContain("No skill runs");
+        expect(stdout).not.toContain("three");
+      }
+      expect((await bark("policy", "check", stick("policy.json"))).code).toBe(2);
+    } finally {
+      rmSync(stick("policy.json"), { recursive: true, force: true });
+      rmSync(stick("keys/parent.pub"), { force: true });
+    }
+    expect((await read()).code).toBe(0);
+    expect(await hashes()).toEqual(before);
+  }, 60_000);
 
   test("the policy is shown, and a file is checked", async () => {
     const { stdout } = await bark("policy", "show", "--json");

@@ -60,6 +60,7 @@ export class BarkRoom implements Disposable {
     };
     this.monitor = new ReferenceMonitor({
       clearanceOf: (skill) => this.policy.skills[skill]?.clearance ?? { c: 0, k: [] },
+      tierOf: (skill) => this.policy.skills[skill]?.tier ?? 4,
       policy: "",
       audit,
       approvals: {

@@ -159,6 +159,7 @@ async function play(
   const failing = err({ detail: "the log is full" });
   const monitor = new modules.ReferenceMonitor({
     clearanceOf: () => ({ c: 4, k: [] }),
+    tierOf: () => 0,
     policy: "",
     audit: {
       intent: () => (broken === "intent" ? failing : ok({ session: "s", seq: 1 })),

@@ -62,6 +62,7 @@ export async function bark(): Promise<readonly Row[]> {
     const monitorWith = (audit: AuditTrail): ReferenceMonitor =>
       new ReferenceMonitor({
         clearanceOf: () => ({ c: 2, k: ["files"] }),
+        tierOf: () => 0,
         policy: loaded.value.hash,
         audit,
         approvals: null,

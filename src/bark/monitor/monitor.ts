@@ -5,7 +5,7 @@ import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
 import type { Executed, Executor, Rehearsal } from "../execute.ts";
 import type { NetworkReport } from "../proxy/types.ts";
-import type { AccessRequest, Clearance, Decision, PlanDigest } from "../types.ts";
+import type { AccessRequest, BarkTier, Clearance, Decision, PlanDigest } from "../types.ts";
 import { decide } from "./decide.ts";
 import { endorse, type TypedLiteral } from "./endorse.ts";
 import type { PermitDesk } from "./permit.ts";
@@ -123,6 +123,8 @@ const MOST_REHEARSALS = 5;
 
 export interface MonitorPorts {
   readonly clearanceOf: (skill: string) => Clearance;
+  /** The least that any call of this skill is: a parent may have raised it. */
+  readonly tierOf: (skill: string) => BarkTier;
   readonly policy: string;
   readonly audit: AuditTrail;
   /** Null where nobody can be asked. */
@@ -145,7 +147,7 @@ export class ReferenceMonitor {
 
   /** What would be decided, with nothing written and nothing done. */
   judge(request: Omit<CallRequest, "signal" | "remark">): Decision {
-    return decide(accessOf(request, this.#ports.clearanceOf(request.skill)));
+    return decide(accessOf(request, this.#ports.clearanceOf(request.skill), this.#ports.tierOf(request.skill)));
   }
 
   async call(request: CallRequest): Promise<CallReport> {
@@ -244,9 +246,10 @@ export class ReferenceMonitor {
 }
 
 /** Everything that enters the decision. */
-export function accessOf(request: Omit<CallRequest, "signal" | "remark">, clearance: Clearance): AccessRequest {
+export function accessOf(request: Omit<CallRequest, "signal" | "remark">, clearance: Clearance, least: BarkTier): AccessRequest {
   const { skill, prepared, context, plan, said } = request;
-  const { tier, operation, changesState, object, declassifiable, sink, ruled } = prepared;
+  const tier = prepared.tier > least ? prepared.tier : least;
+  const { operation, changesState, object, declassifiable, sink, ruled } = prepared;
   const args = prepared.arguments.map((argument) => endorse({ ...argument, label: context }, literalsFor(argument.name), said));
   return { skill, tier, operation, changesState, context, clearance, object, declassifiable, sink, arguments: args, plan, ruled };
 }

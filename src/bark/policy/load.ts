@@ -15,14 +15,27 @@ export interface LoadedPolicy {
 /** The errors are sentences, each naming its rule. */
 export function loadPolicy(value: unknown, sha256: (bytes: Uint8Array) => Uint8Array): Result<LoadedPolicy, readonly string[]> {
   const parsed = v.safeParse(PolicySchema, value);
-  if (!parsed.success)
-    return err(parsed.issues.slice(0, 20).map((issue) => `${v.getDotPath(issue) ?? "The policy"}: ${plain(issue.message)}`));
+  if (!parsed.success) return err(schemaFaults(parsed.issues, "The policy"));
   const policy = parsed.output;
   const faults = [...examplesThatFail(policy), ...repeated(policy)];
   if (faults.length > 0) return err(faults);
-  const hash = sha256(new TextEncoder().encode(canonicalJson(policy as unknown as Json))).toHex();
-  return ok({ policy, hash });
+  const canonical = canonicalOf(policy);
+  if (canonical === null) return err(["The policy: it holds half of a character, and has no hash."]);
+  return ok({ policy, hash: sha256(canonical).toHex() });
 }
+
+function canonicalOf(policy: Policy): Uint8Array | null {
+  try {
+    return new TextEncoder().encode(canonicalJson(policy as unknown as Json));
+  } catch {
+    // A file in JSON may spell a lone surrogate.
+    return null;
+  }
+}
+
+/** One sentence for each of the first few; `whole` names what has no name. */
+export const schemaFaults = (issues: readonly v.BaseIssue<unknown>[], whole: string): readonly string[] =>
+  issues.slice(0, 20).map((issue) => `${plain(v.getDotPath(issue) ?? whole)}: ${plain(issue.message)}`);
 
 /** Valibot says it on one line already; what it quotes of a hostile file may hold anything. */
 const plain = (message: string): string => message.replaceAll(/[^\P{C} ]/gu, "?").slice(0, 200);

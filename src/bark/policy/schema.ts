@@ -4,7 +4,16 @@ import * as v from "valibot";
 const outcome = v.picklist(["allow", "ask", "deny"]);
 const id = v.pipe(v.string(), v.regex(/^[a-z0-9]+(?:[-.][a-z0-9]+)*$/));
 const sentence = v.pipe(v.string(), v.minLength(3), v.maxLength(300));
-const examples = v.pipe(v.array(v.string()), v.minLength(1));
+/** A name, a pattern or an example, and how many of a kind: a file that somebody wrote by hand needs far less. */
+const word = v.pipe(v.string(), v.maxLength(500));
+const MOST = 1000;
+const words = v.pipe(v.array(word), v.maxLength(MOST));
+const examples = v.pipe(v.array(word), v.minLength(1), v.maxLength(MOST));
+/** Each star may try every place of a path; more than a few of them try until the day ends. */
+const pattern = v.pipe(
+  word,
+  v.check((text) => (text.match(/\*+/g) ?? []).length <= 6, "a pattern has at most six stars"),
+);
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const level = v.picklist([0, 1, 2, 3, 4]);
 
@@ -23,58 +32,58 @@ export const LimitsSchema = v.strictObject({
  * A rule over one simple command. `programs` by their bare names; `first` the subcommand, where the program has them. `flags` are the only words
  * beginning with "-" that it takes, `denies` those that it never does (a trailing * stands for any ending); without `flags` all others pass.
  */
-const CommandRule = v.strictObject({
+export const CommandRule = v.strictObject({
   id,
   outcome,
   reason: sentence,
   programs: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.+-]+$/))), v.minLength(1)),
-  first: v.optional(v.array(v.string())),
+  first: v.optional(words),
   /** Matches only where one of these words is there. */
-  has: v.optional(v.array(v.string())),
+  has: v.optional(words),
   /** Does not match where one of these is there. */
-  without: v.optional(v.array(v.string())),
+  without: v.optional(words),
   /** Words that are no flags, at most: programs that take a program's text or an output file as their last word. */
   words: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0))),
   match: examples,
-  not_match: v.array(v.string()),
+  not_match: words,
 });
 
 /** A rule over a path: relative to the workspace, or absolute. `*` stands for any characters but a slash, `**` for any. */
-const PathRule = v.strictObject({
+export const PathRule = v.strictObject({
   id,
   outcome,
   reason: sentence,
   operations: v.pipe(v.array(v.picklist(["read", "write"])), v.minLength(1)),
-  paths: v.pipe(v.array(v.string()), v.minLength(1)),
+  paths: v.pipe(v.array(pattern), v.minLength(1), v.maxLength(MOST)),
   /** The confidentiality of what is read there. */
   confidentiality: v.optional(level),
   match: examples,
-  not_match: v.array(v.string()),
+  not_match: words,
 });
 
-const HostRule = v.strictObject({
+export const HostRule = v.strictObject({
   id,
   outcome,
   reason: sentence,
   /** `*.example.org` stands for every name below it, and not for itself; `*` for any. */
-  hosts: v.pipe(v.array(v.string()), v.minLength(1)),
+  hosts: v.pipe(v.array(word), v.minLength(1), v.maxLength(MOST)),
   ports: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(65535))), v.minLength(1)),
   match: examples,
-  not_match: v.array(v.string()),
+  not_match: words,
 });
 
 const SkillRule = v.strictObject({
   tier: level,
-  clearance: v.strictObject({ c: level, k: v.array(v.string()) }),
+  clearance: v.strictObject({ c: level, k: words }),
   limits: LimitsSchema,
 });
 
 export const PolicySchema = v.strictObject({
   version: v.literal(1),
   skills: v.record(v.pipe(v.string(), v.regex(/^[a-z_]+$/)), SkillRule),
-  commands: v.array(CommandRule),
-  paths: v.array(PathRule),
-  hosts: v.array(HostRule),
+  commands: v.pipe(v.array(CommandRule), v.maxLength(MOST)),
+  paths: v.pipe(v.array(PathRule), v.maxLength(MOST)),
+  hosts: v.pipe(v.array(HostRule), v.maxLength(MOST)),
   /** Variables of the person's environment that reach a cage. Everything else does not. */
   environment: v.array(v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]*$/))),
   /** What a call may change in a workspace without being asked about again. */
