@@ -1,6 +1,7 @@
 import type { FrameSource } from "./app.tsx";
 import { Controller } from "./controller.ts";
 import type { TuiDeps } from "./deps.ts";
+import { EchoAhead } from "./echo-ahead.ts";
 import type { Frame } from "./frame.ts";
 
 /** Above this Ink would hold back the echo of a key; streaming is limited by `Screen` instead. */
@@ -22,7 +23,7 @@ export async function startTui(deps: TuiDeps): Promise<number> {
   const screen = new Screen((width, height) => controller.frame(width, height), deps);
   using controller = new Controller(
     deps,
-    (urgent) => (urgent ? screen.draw() : screen.drawSoon()),
+    (urgent) => (urgent ? screen.draw(true) : screen.drawSoon()),
     (code) => left.resolve(code),
   );
   const leave = () => left.resolve(0);
@@ -88,6 +89,7 @@ class Screen implements FrameSource {
   readonly #make: (width: number, height: number) => Frame;
   readonly #deps: TuiDeps;
   readonly #listeners = new Set<() => void>();
+  readonly #echo = new EchoAhead();
   #frame: Frame = { rows: [""], cursor: null, room: 1, chatWidth: 1, overlayRows: 0 };
   #later: (() => void) | null = null;
   #missed = false;
@@ -107,7 +109,8 @@ class Screen implements FrameSource {
     return () => this.#listeners.delete(listener);
   };
 
-  draw(): void {
+  /** `urgent`: a key asked for it, and is to be seen before Ink has drawn. */
+  draw(urgent = false): void {
     this.#later?.();
     this.#later = null;
     // A terminal that does not read gets no more frames; it gets the newest one when it reads again.
@@ -119,11 +122,14 @@ class Screen implements FrameSource {
     const { columns, rows } = this.#deps.terminal.size;
     this.#startedAt = this.#deps.timers.monotonic();
     this.#frame = this.#make(columns, rows);
+    const echo = this.#echo.paint(this.#frame, urgent);
+    if (echo !== "") this.#deps.terminal.send(echo);
     for (const listener of this.#listeners) listener();
   }
 
   /** Ink has written the frame. */
   drawn(): void {
+    this.#echo.inkWrote();
     if (this.#startedAt === null) return;
     const took = this.#deps.timers.monotonic() - this.#startedAt;
     this.#startedAt = null;

@@ -129,7 +129,7 @@ describe("talking", () => {
     const { chat } = sitting;
     await chat.see(READY);
     await ask(chat, "go on");
-    await chat.see(/┊ so onso on/u);
+    await chat.see(/onso onso/u);
     process.kill(engineOf(chat.pid), "SIGKILL");
     await chat.see(/The engine stopped/u);
     await ask(chat, "/model says");
@@ -155,7 +155,7 @@ describe("stopping and leaving", () => {
     const { chat } = sitting;
     await chat.see(READY);
     await ask(chat, "go on");
-    await chat.see(/┊ so onso on/u);
+    await chat.see(/onso onso/u);
     chat.send(key);
     await chat.see(/\(stopped\)/u);
     expect(await stored(sitting.stick)).toContain("cancelled");
@@ -199,7 +199,7 @@ describe("stopping and leaving", () => {
     const { chat } = sitting;
     await chat.see(READY);
     await ask(chat, "go on");
-    await chat.see(/┊ so onso on/u);
+    await chat.see(/onso onso/u);
     chat.signal(signal);
     expect(await chat.exited).toBe(code);
     expect(chat.restored()).toEqual({ mainScreen: true, cursorShown: true, plainPaste: true });
@@ -253,8 +253,9 @@ describe("commands", () => {
     const { chat } = sitting;
     await chat.see(READY);
     await ask(chat, "/help");
-    await chat.see(/\/private/u);
-    expect(chat.text()).toMatch(/Ctrl-T/u);
+    // The list of commands alone is what the first letter already offers.
+    const help = await chat.see(/Ctrl-T/u);
+    expect(help).toContain("/private");
     chat.send("\u001b");
     await chat.see(/Nothing you type leaves/u);
   });
