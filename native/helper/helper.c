@@ -362,24 +362,55 @@ static void put(const char *path, const char *format, ...)
     close(fd);
 }
 
+/* Folders of one view: the workspace, and the repository that it belongs to where that lies elsewhere. */
+#define FOLDERS 4
+
+struct folder { const char *lower, *same, *at; };
+
+/*
+ * One folder of the view. Where overlayfs will not have it, the host fills a copy, and says by a byte that it is there.
+ * A colon or a comma in a path is the mount's own syntax: the folder is entered, and named by a dot.
+ */
+static int cover(const struct folder *folder, int index, const char *scratch, int control)
+{
+    char options[3 * 4096], upper[4096], work[4096], byte;
+    snprintf(upper, sizeof upper, "%s/upper%d", scratch, index);
+    snprintf(work, sizeof work, "%s/work%d", scratch, index);
+    if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0 || chdir(folder->lower) != 0) return 0;
+    expect_same(folder->same);
+    snprintf(options, sizeof options, "lowerdir=.,upperdir=%s,workdir=%s,userxattr", upper, work);
+    if (mount("noctem", folder->at, "overlay", MS_NOSUID | MS_NODEV, options) == 0) return 1;
+    dprintf(control, "copy %d\n", index);
+    ssize_t got;
+    while ((got = read(control, &byte, 1)) < 0 && errno == EINTR) { }
+    if (got != 1 || byte != 'y') exit(FAILED);
+    return mount(upper, folder->at, NULL, MS_BIND, NULL) == 0;
+}
+
 static int overlay(char **args)
 {
-    const char *lower = NULL, *same = NULL, *bytes = NULL, *scratch = NULL, *at_path = NULL;
+    struct folder folders[FOLDERS] = { { NULL, NULL, NULL } };
+    const char *bytes = NULL, *scratch = NULL;
+    int count = 0;
     long control = -1;
     char **at = args;
     for (; *at && strcmp(*at, "--") != 0; at += 2) {
         errno = 0;
         if (!at[1]) die("%s wants a value", *at);
-        if (strcmp(*at, "--lower") == 0) lower = at[1];
-        else if (strcmp(*at, "--same") == 0) same = at[1];
+        if (strcmp(*at, "--lower") == 0) {
+            if (count == FOLDERS) die("too many folders");
+            folders[count++].lower = at[1];
+        }
         else if (strcmp(*at, "--bytes") == 0) bytes = at[1];
         else if (strcmp(*at, "--scratch") == 0) scratch = at[1];
-        else if (strcmp(*at, "--at") == 0) at_path = at[1];
         else if (strcmp(*at, "--control") == 0) control = number(at[1]);
+        else if (count > 0 && strcmp(*at, "--same") == 0) folders[count - 1].same = at[1];
+        else if (count > 0 && strcmp(*at, "--at") == 0) folders[count - 1].at = at[1];
         else die("unknown option %s", *at);
     }
     errno = 0;
-    if (!lower || !same || !bytes || !scratch || !at_path || control < 0 || !*at || !at[1]) die("an option is missing");
+    if (count == 0 || !bytes || !scratch || control < 0 || !*at || !at[1]) die("an option is missing");
+    for (int i = 0; i < count; i++) if (!folders[i].same || !folders[i].at) die("an option is missing");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die("prctl");
     uid_t uid = geteuid();
     gid_t gid = getegid();
@@ -388,18 +419,11 @@ static int overlay(char **args)
     put("/proc/self/setgroups", "deny");
     put("/proc/self/uid_map", "%u %u 1", uid, uid);
     put("/proc/self/gid_map", "%u %u 1", gid, gid);
-    char options[64], layers[3 * 4096], upper[4096], work[4096];
+    char options[64];
     snprintf(options, sizeof options, "mode=0700,size=%s,nr_inodes=200k", bytes);
     if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) goto none;
     if (mount("noctem", scratch, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) goto none;
-    snprintf(upper, sizeof upper, "%s/upper", scratch);
-    snprintf(work, sizeof work, "%s/work", scratch);
-    if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0) goto none;
-    /* A colon or a comma in a path is the mount's own syntax: the folder is entered, and named by a dot. */
-    if (chdir(lower) != 0) goto none;
-    expect_same(same);
-    snprintf(layers, sizeof layers, "lowerdir=.,upperdir=%s,workdir=%s,userxattr", upper, work);
-    if (mount("noctem", at_path, "overlay", MS_NOSUID | MS_NODEV, layers) != 0) goto none;
+    for (int i = 0; i < count; i++) if (!cover(&folders[i], i, scratch, (int) control)) goto none;
     if (chdir("/") != 0) die("chdir");
     dprintf((int) control, "ready\n");
     fcntl((int) control, F_SETFD, FD_CLOEXEC);

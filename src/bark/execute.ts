@@ -2,12 +2,12 @@ import type { Json } from "../lib/canonical-json.ts";
 import type { Label } from "../lib/label.ts";
 import type { Effect, PreparedCall } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
-import type { Cage, CageOutcome, CagePlan } from "./cage/types.ts";
+import type { Cage, CageOutcome, CagePlan, RunView } from "./cage/types.ts";
 import { refusedOf } from "./proxy/report.ts";
 import type { Blocked, CallStatus } from "./monitor/monitor.ts";
 import type { PermitDesk } from "./monitor/permit.ts";
 import type { Permit } from "./types.ts";
-import type { Change, JudgedChange } from "./workspace/types.ts";
+import { type Change, type JudgedChange, shownPath } from "./workspace/types.ts";
 import type { Clock } from "../lib/ports.ts";
 
 /** What came of an effect. */
@@ -24,10 +24,11 @@ export interface Executed {
 export interface WorkspaceReport {
   readonly applied: readonly string[];
   readonly leftOut: readonly JudgedChange[];
-  /** Wait for a person, with all their bytes kept. */
+  /** Wait for a person, with all their bytes kept under the name `waiting`. */
   readonly pending: readonly JudgedChange[];
+  readonly waiting: string | null;
   readonly refused: readonly JudgedChange[];
-  /** Changed on the host meanwhile: untouched. */
+  /** Changed on the host meanwhile and are not kept: untouched. */
   readonly conflicts: readonly string[];
   /** For `noctem bark undo`; null when nothing was written. */
   readonly undo: string | null;
@@ -44,9 +45,9 @@ export interface WorkspaceWriter {
   /** Changes that a call names itself, such as an edit. The person saw their diff. */
   apply(permit: Permit, workspace: string, changes: readonly Change[]): Promise<WorkspaceReport>;
   /** What a program left in the upper layer of a view. */
-  applyView(view: { readonly upper: string; readonly merged: string; readonly lower: string }): Promise<WorkspaceReport>;
+  applyView(view: RunView): Promise<WorkspaceReport>;
   /** The same difference judged and shown, as at most `lines` lines of a diff; nothing is written. */
-  previewView(view: { readonly upper: string; readonly merged: string; readonly lower: string }, lines: number): readonly string[];
+  previewView(view: RunView, lines: number): readonly string[];
 }
 
 export interface Executor {
@@ -204,12 +205,17 @@ function ofWorkspace(report: WorkspaceReport, answer: string): Executed {
   return { status: whole ? "done" : "failed", text, blocked, incidents, cage: null, workspace: report };
 }
 
-function ofReport({ leftOut, pending, refused, conflicts }: WorkspaceReport): Pick<Executed, "blocked" | "incidents"> {
-  const of = ({ change, rule, reason }: JudgedChange, instead: string | null): Blocked => ({ what: change.path, rule, reason, instead });
+function ofReport({ leftOut, pending, waiting, refused, conflicts }: WorkspaceReport): Pick<Executed, "blocked" | "incidents"> {
+  const of = ({ change, rule, reason }: JudgedChange, instead: string | null): Blocked => ({
+    what: shownPath(change),
+    rule,
+    reason,
+    instead,
+  });
   return {
     blocked: [
       ...refused.map((judged) => of(judged, null)),
-      ...pending.map((judged) => of(judged, "It waits: noctem bark blocked shows it.")),
+      ...pending.map((judged) => of(judged, waiting === null ? null : `It waits for you: noctem bark pending show ${waiting}`)),
       ...conflicts.map((what) => ({
         what,
         rule: "conflict",
@@ -220,7 +226,7 @@ function ofReport({ leftOut, pending, refused, conflicts }: WorkspaceReport): Pi
     ],
     incidents: refused
       .filter(({ incident }) => incident)
-      .map(({ change, rule, reason }) => ({ rule, reason: `${change.path}: ${reason}` })),
+      .map(({ change, rule, reason }) => ({ rule, reason: `${shownPath(change)}: ${reason}` })),
   };
 }
 

@@ -5,6 +5,7 @@ import { executor } from "../bark/execute.ts";
 import { type ApprovalDesk, ReferenceMonitor } from "../bark/monitor/monitor.ts";
 import { permitDesk } from "../bark/monitor/permit.ts";
 import { auditTrail } from "../bark/monitor/trail.ts";
+import type { PendingStore } from "../bark/pending.ts";
 import type { Policy } from "../bark/policy/schema.ts";
 import type { StickLayout } from "../config/layout.ts";
 import { meetsOwnFiles, workspaceOf } from "../config/workspace.ts";
@@ -19,6 +20,7 @@ import { heartDeps } from "../platform/heart.ts";
 import { hostPrograms, workspaceReader } from "../platform/skills/reader.ts";
 import { PrivateFolder } from "../platform/private-folder.ts";
 import { workspaceSteps, type WorkspaceSteps } from "../platform/workspace/apply.ts";
+import { pendingStore } from "../platform/workspace/pending.ts";
 import { workspaceWriter } from "../platform/workspace/writer.ts";
 import { fileOps } from "../skills/file-ops.ts";
 import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
@@ -47,6 +49,7 @@ export interface BarkDesk extends Disposable {
   readonly monitor: ReferenceMonitor;
   readonly cage: HostCage;
   readonly steps: WorkspaceSteps;
+  readonly pending: PendingStore;
 }
 
 export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, Explained> {
@@ -65,6 +68,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const cage = hostCage({ permits, clock, sha256, env: process.env });
   const staging = new PrivateFolder(process.env);
   const steps = stepsOf(layout);
+  const pending = pendingOf(layout);
   for (const sentence of steps.recover()) io.err(`noctem: ${sentence}\n`);
   const log = auditLog({
     heart: heart.audit,
@@ -73,7 +77,12 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     random,
     stick: () => stickKey(layout.keys, heart.id),
   });
-  const reader = (at: string) => workspaceReader(at, () => staging.path());
+  const reader = (at: string) =>
+    workspaceReader(
+      at,
+      () => staging.path(),
+      (path) => meetsOwnFiles(path, layout),
+    );
   const env = environmentFor(policy, io.env);
   const deps = { policy, reader, programs: hostPrograms, env };
   const monitor = new ReferenceMonitor({
@@ -85,7 +94,14 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     approvals: terminalDesk(io),
     permits,
     clock,
-    executor: executor({ permits, cage, clock, sha256, workspace: workspace.value, writer: workspaceWriter(steps, policy.changes) }),
+    executor: executor({
+      permits,
+      cage,
+      clock,
+      sha256,
+      workspace: workspace.value,
+      writer: workspaceWriter({ steps, bounds: policy.changes, pending }),
+    }),
   });
   return ok({
     layout,
@@ -95,6 +111,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     policyHash: hash,
     cage,
     steps,
+    pending,
     monitor,
     registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), signalSend]),
     [Symbol.dispose]() {
@@ -105,11 +122,20 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   });
 }
 
-/** Names of steps sort by time, and two of one moment do not meet. */
 export function stepsOf(layout: StickLayout): WorkspaceSteps {
+  const { clock } = heartDeps();
+  return workspaceSteps(layout.undo, () => clock.now(), stampedName);
+}
+
+export function pendingOf(layout: StickLayout): PendingStore {
+  const { clock } = heartDeps();
+  return pendingStore(layout.pending, () => clock.now(), stampedName);
+}
+
+/** Such names sort by time, and two of one moment do not meet. */
+function stampedName(): string {
   const { clock, random } = heartDeps();
-  const name = (): string => `${String(clock.now()).padStart(15, "0")}-${random.bytes(4).toHex()}`;
-  return workspaceSteps(layout.undo, () => clock.now(), name);
+  return `${String(clock.now()).padStart(15, "0")}-${random.bytes(4).toHex()}`;
 }
 
 /** Resolved, free of links, a folder, and none of Noctem's own. */

@@ -59,7 +59,14 @@ export async function redteam({ json, only }: RedteamArguments, io: CommandIo): 
     approvals: null,
     permits,
     clock,
-    executor: executor({ permits, cage, clock, sha256, workspace: stage.workspace, writer: workspaceWriter(steps, policy.changes) }),
+    executor: executor({
+      permits,
+      cage,
+      clock,
+      sha256,
+      workspace: stage.workspace,
+      writer: workspaceWriter({ steps, bounds: policy.changes, pending: null }),
+    }),
   });
   const reader = workspaceReader(stage.workspace, () => stage.state);
   const chosen = ATTACKS.filter(({ id, group }) => only === undefined || id.includes(only) || group.includes(only));

@@ -13,6 +13,7 @@ import type { Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { ToolDeclaration } from "../skills/types.ts";
 import { type BarkArguments, type BarkDesk, barkDesk } from "./bark-desk.ts";
+import { decideWaiting } from "./bark-pending-run.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 
@@ -28,12 +29,16 @@ export async function runCall(args: CallArguments, io: CommandIo): Promise<numbe
   return await withCall(args, io, async (desk, call) => {
     const { skill, json } = args;
     const report = await desk.monitor.call({ ...call, skill, context: TYPED, plan: null, remark: null, signal: io.signal });
+    const waiting = report.executed?.workspace?.waiting ?? null;
     if (json) io.out(`${JSON.stringify(reportJson(report))}\n`);
     else {
       const text = io.stdoutIsTerminal ? forTerminal(report.text) : report.text;
       if (isOutput(report) && text !== "") io.out(text.endsWith("\n") ? text : `${text}\n`);
       for (const line of commentary(report)) io.err(`noctem: ${forTerminal(line)}\n`);
     }
+    // What it wrote is kept by now, so that nothing depends on the answer, or on there being one.
+    const decided = waiting !== null && io.stdinIsTerminal && io.stderrIsTerminal ? await decideWaiting(desk, waiting, io.signal) : null;
+    if (decided !== null && json !== true) io.err(`noctem: ${forTerminal(decided.text)}\n`);
     return CODES[report.status];
   });
 }
@@ -69,9 +74,19 @@ const reportJson = ({ status, text, decision, blocked, executed, label }: CallRe
   label: { c: label.c, k: label.k, i: label.i },
   blocked,
   ...(executed?.cage
-    ? { cage: { level: executed.cage.level, code: executed.cage.code, stopped: executed.cage.stopped, ms: executed.cage.wallMs } }
+    ? {
+        cage: {
+          level: executed.cage.level,
+          view: executed.cage.view,
+          code: executed.cage.code,
+          stopped: executed.cage.stopped,
+          ms: executed.cage.wallMs,
+        },
+      }
     : {}),
-  ...(executed?.workspace ? { workspace: { applied: executed.workspace.applied, undo: executed.workspace.undo } } : {}),
+  ...(executed?.workspace
+    ? { workspace: { applied: executed.workspace.applied, undo: executed.workspace.undo, waiting: executed.workspace.waiting } }
+    : {}),
 });
 
 const decisionJson = ({ outcome, tier, rule, reason, spoke, incident }: Decision): object => ({

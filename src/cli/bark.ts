@@ -1,8 +1,11 @@
 import { defineCommand, JSON_OPTION } from "./command.ts";
 
-const PLACE = {
+const STICK = {
   ...JSON_OPTION,
   heart: { type: "string", value: "FILE", describe: "Another heart than the one beside the program" },
+} as const;
+const PLACE = {
+  ...STICK,
   workspace: { type: "string", value: "DIR", describe: "The folder that skills may work in (default: the current one)" },
 } as const;
 const CALL = {
@@ -70,6 +73,42 @@ export const barkCommand = defineCommand({
         limit: { type: "number", value: "N", describe: "At most N (default 20)", range: { min: 1, max: 1000, integer: true } },
       },
       run: async (args, io) => (await import("./bark-log-run.ts")).listBlocked(args, io),
+    }),
+    defineCommand({
+      name: "pending",
+      describe: "What programs want to change and you have not decided yet",
+      about: [
+        "Some of what a program writes is asked about afterwards: settings by which other programs run code, a change of very many files, a file that you changed meanwhile. Without an answer it waits here, with all its bytes, for 30 days.",
+      ],
+      commands: [
+        defineCommand({
+          name: "list",
+          describe: "What waits, newest first",
+          options: STICK,
+          run: async (args, io) => (await import("./bark-pending-run.ts")).listPending(args, io),
+        }),
+        defineCommand({
+          name: "show",
+          describe: "Print it whole, as a diff against what stands there now",
+          positionals: { id: { describe: 'of "noctem bark pending list"', required: true } },
+          options: STICK,
+          run: async (args, io) => (await import("./bark-pending-run.ts")).showPending(args, io),
+        }),
+        defineCommand({
+          name: "apply",
+          describe: "Show it, ask, and write it; it can be taken back by bark undo",
+          positionals: { id: { describe: 'of "noctem bark pending list"', required: true } },
+          options: STICK,
+          run: async (args, io) => await (await import("./bark-pending-run.ts")).applyPending(args, io),
+        }),
+        defineCommand({
+          name: "discard",
+          describe: "Drop it",
+          positionals: { id: { describe: 'of "noctem bark pending list"', required: true } },
+          options: STICK,
+          run: async (args, io) => (await import("./bark-pending-run.ts")).discardPending(args, io),
+        }),
+      ],
     }),
     defineCommand({
       name: "undo",

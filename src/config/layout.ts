@@ -12,6 +12,8 @@ export interface StickLayout {
   readonly backups: string;
   /** What calls changed in workspaces, kept for taking it back. */
   readonly undo: string;
+  /** What calls want to change in workspaces and a person has not decided yet. */
+  readonly pending: string;
   readonly settings: string;
   /** What a parent lays over the policy of the build, signed; most sticks have none. */
   readonly policy: string;
@@ -34,6 +36,7 @@ export function stickLayout(root: string, heart: string | null = null): StickLay
     reservoir: join(root, "reservoir"),
     backups: join(home, "backups"),
     undo: join(home, "undo"),
+    pending: join(home, "pending"),
     settings: join(root, "noctem.json"),
     policy: join(root, "policy.json"),
     parentKey: join(home, "keys", "parent.pub"),

@@ -32,7 +32,7 @@ export function workspaceOf({ asked, setting, cwd, layout }: WorkspaceWish): Wor
 /** Whether a folder is, contains or lies inside what is Noctem's own: no skill may work there, whoever asked for it. */
 export function meetsOwnFiles(path: string, layout: StickLayout): boolean {
   if (within(path, layout.work)) return false;
-  const own = [layout.root, layout.heart, layout.keys, layout.backups, layout.undo];
+  const own = [layout.root, layout.heart, layout.keys, layout.backups, layout.undo, layout.pending];
   return own.some((of) => within(of, path) || within(path, of));
 }
 

@@ -1,5 +1,6 @@
 import type { Result } from "../lib/result.ts";
 import type { SkillRefusal } from "../bark/call.ts";
+import type { JoinedGit } from "../bark/cage/types.ts";
 import type { Before } from "../bark/workspace/types.ts";
 
 /** What a name in the workspace is. */
@@ -32,6 +33,8 @@ export interface WorkspaceReader {
   stage(bytes: Uint8Array): { readonly file: string; readonly bytes: number; readonly sha256: string };
   /** Names in the workspace that a rule keeps from being read, as absolute paths, found by a bounded walk; null where there is too much to look at. */
   secrets(isSecret: (path: string) => boolean): readonly { readonly path: string; readonly folder: boolean }[] | null;
+  /** The repository that the workspace belongs to where it lies elsewhere, or a sentence why it is not taken; and the filters that its settings name. */
+  git(): { readonly joined: JoinedGit | null; readonly refused: string | null; readonly filters: readonly string[] };
   /** Every file, folder or link of this name, relative to the workspace, by the same walk. */
   named(name: string): readonly string[] | null;
 }

@@ -134,7 +134,8 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   const limits = policy.skills[skill]?.limits;
   if (limits === undefined) return err({ kind: "unavailable", detail: `The policy has no limits for ${skill}.` });
   const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
-  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network: { kind: "none" }, limits, env });
+  const git = reader(workspace).git();
+  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network: { kind: "none" }, limits, env, git });
   const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks] };
   return ok({
     tier,
@@ -150,7 +151,12 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
     sink: null,
     arguments: [{ name: argument.name, role: "control", value: argument.value, required: tier > 2 ? 2 : 0 }],
     ruled,
-    effect: { kind: "process", plan, stdin, read: (stdout) => stdout },
+    effect: {
+      kind: "process",
+      plan,
+      stdin,
+      read: git.refused === null || !/\bgit\b/.test(name) ? (out) => out : (out) => `${out}(${git.refused})\n`,
+    },
     resultLabel: { c: 1, k: ["files"], i: 0, p: [skill] },
   });
 }

@@ -37,7 +37,7 @@ describe.skipIf(NO_CAGE !== null)(`honest tools${why}`, () => {
       () => 1,
       () => String(++step).padStart(6, "0"),
     );
-    const writer = workspaceWriter(steps, bounds);
+    const writer = workspaceWriter({ steps, bounds, pending: null });
     let report: WorkspaceReport | null = null;
     const limits = { ...LIMITS, memoryBytes: 2 ** 31, diskBytes: 256 << 20, fileBytes: 256 << 20, wallMs: 50_000 };
     const { code, out, err } = await room.sh(

@@ -15,10 +15,12 @@ import {
 } from "../../src/bark/monitor/monitor.ts";
 import { loadPolicy } from "../../src/bark/policy/load.ts";
 import type { Policy } from "../../src/bark/policy/schema.ts";
+import type { PendingStore } from "../../src/bark/pending.ts";
 import { ok } from "../../src/lib/result.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
 import { hostPrograms, workspaceReader } from "../../src/platform/skills/reader.ts";
 import { workspaceSteps, type WorkspaceSteps } from "../../src/platform/workspace/apply.ts";
+import { pendingStore } from "../../src/platform/workspace/pending.ts";
 import { workspaceWriter } from "../../src/platform/workspace/writer.ts";
 import { codeExec, shell } from "../../src/skills/run.ts";
 import { CageRoom, clock, sha256 } from "./cage.ts";
@@ -31,9 +33,12 @@ const TYPED = { c: 0, k: [], i: 3, p: [] } as const;
 
 export class BarkRoom implements Disposable {
   readonly room = new CageRoom((permits) => hostCage({ permits, clock, sha256, env: process.env }));
-  readonly workspace = this.room.workspace;
+  readonly workspace: string;
   readonly policy: Policy = loaded.ok ? loaded.value.policy : never();
   readonly steps: WorkspaceSteps;
+  readonly pending: PendingStore;
+  /** Milliseconds, for what waits. */
+  now = 1;
   readonly intents: IntentEntry[] = [];
   readonly outcomes: OutcomeEntry[] = [];
   readonly approvals: Answer[] = [];
@@ -45,12 +50,18 @@ export class BarkRoom implements Disposable {
   readonly #cage = hostCage({ permits: this.room.permits, clock, sha256, env: process.env });
   #step = 0;
 
-  constructor() {
-    mkdirSync(this.workspace);
+  constructor(workspace?: string, bounds?: Policy["changes"]) {
+    this.workspace = workspace ?? this.room.workspace;
+    mkdirSync(this.workspace, { recursive: true });
     this.steps = workspaceSteps(
       join(this.room.folder, "steps"),
       () => 1,
       () => String(++this.#step).padStart(6, "0"),
+    );
+    this.pending = pendingStore(
+      join(this.room.folder, "pending"),
+      () => this.now,
+      () => `wait-${String(++this.#step).padStart(6, "0")}`,
     );
     const audit: AuditTrail = {
       intent: (entry) => ok({ session: "", seq: this.intents.push(entry) - 1 }),
@@ -78,7 +89,7 @@ export class BarkRoom implements Disposable {
         clock,
         sha256,
         workspace: this.workspace,
-        writer: workspaceWriter(this.steps, this.policy.changes),
+        writer: workspaceWriter({ steps: this.steps, bounds: bounds ?? this.policy.changes, pending: this.pending }),
       }),
     });
   }

@@ -52,3 +52,31 @@ export function noStick(kind: StickKind): string | null {
     return `needs mkfs.${kind}, a loop device and ${kind} in the kernel${kind === "exfat" ? " or exfat-fuse" : ""}`;
   }
 }
+
+/** A folder that is an overlay upon an overlay: as deep as the kernel stacks them, so that no third can stand on it. */
+export function stackedFolder(): TempDir {
+  const dir = tempDir("noctem-stack-");
+  const [first, second] = ["first", "second"].map((name) => join(dir.path, name)) as [string, string];
+  for (const at of [first, second]) for (const name of ["lower", "upper", "work", "mount"]) mkdirSync(join(at, name), { recursive: true });
+  const mount = (at: string, lower: string): boolean =>
+    sh(`mount -t overlay none -o 'lowerdir=${lower},upperdir=${at}/upper,workdir=${at}/work' '${at}/mount'`).ok;
+  const undo = (): void => {
+    for (const at of [second, first]) sh(`umount '${at}/mount' || umount -l '${at}/mount'`);
+    rmSync(dir.path, { recursive: true, force: true });
+  };
+  if (mount(first, join(first, "lower")) && mount(second, join(first, "mount")))
+    return { path: join(second, "mount"), [Symbol.dispose]: undo };
+  undo();
+  throw new Error("overlays cannot be stacked here");
+}
+
+/** Why there can be none here; `null` when there can. */
+export function noStack(): string | null {
+  if (process.getuid?.() !== 0) return "needs root";
+  try {
+    stackedFolder()[Symbol.dispose]();
+    return null;
+  } catch {
+    return "needs overlays that can be stacked";
+  }
+}

@@ -68,7 +68,14 @@ export async function bark(): Promise<readonly Row[]> {
         approvals: null,
         permits,
         clock,
-        executor: executor({ permits, cage, clock, sha256, workspace: folder, writer: workspaceWriter(steps, policy.changes) }),
+        executor: executor({
+          permits,
+          cage,
+          clock,
+          sha256,
+          workspace: folder,
+          writer: workspaceWriter({ steps, bounds: policy.changes, pending: null }),
+        }),
       });
     const unlogged = monitorWith({
       intent: () => ok({ session: "", seq: 0 }),

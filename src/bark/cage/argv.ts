@@ -120,7 +120,8 @@ const tmpfs = (to: string, bytes: number): readonly string[] => ["--size", Strin
  */
 export function innerCommand({ argv, limits, network, mounts, workspace }: CagePlan, same: readonly string[] = []): readonly string[] {
   const writable = mounts.flatMap((mount) => (mount.kind === "read-write" || mount.kind === "tmpfs" ? [mount.to] : []));
-  const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...(workspace?.mode === "copy-on-write" ? [workspace.inside] : [])];
+  const view = workspace?.mode !== "copy-on-write" ? [] : [workspace.inside, ...(workspace.git === undefined ? [] : [workspace.git.host])];
+  const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...view];
   return [
     HELPER,
     "inside",

@@ -48,7 +48,38 @@ export interface WorkspaceView {
   /** Inside: the same path, so that what a tool prints means something outside. */
   readonly inside: string;
   readonly mode: "read" | "copy-on-write";
+  /** The repository that the workspace belongs to, where it lies elsewhere: part of the same view. */
+  readonly git?: JoinedGit;
 }
+
+/** What a `.git` file of the workspace leads to, looked up and checked by the host: a program could write any path there. */
+export interface JoinedGit {
+  /** Of a linked worktree the folder that all its worktrees share, of a submodule its own. Resolved, free of links, outside of the workspace. */
+  readonly host: string;
+  /** What in it is this worktree's alone, as a path in it: `worktrees/NAME`; "" where all of it is. */
+  readonly own: string;
+}
+
+/** One folder of a copy-on-write view once the program has ended, as paths that the host can read. */
+export interface FolderView {
+  /** What was written, whole files; a deletion is a device without a number. In a copy: everything. */
+  readonly upper: string;
+  /** As the program saw it. Folders that were emptied and filled again are told by it alone. */
+  readonly merged: string;
+  readonly lower: string;
+  /** When the program began, by the file system's clock, in milliseconds: what was changed on the host later was changed by others. */
+  readonly since: number;
+}
+
+/** `Note`: what a copy was made of; the platform's own. */
+export interface RunView<Note = unknown> extends FolderView {
+  readonly kind: ViewKind;
+  /** Null where the view is no copy. */
+  readonly copied: Note | null;
+  readonly git: (FolderView & JoinedGit & { readonly copied: Note | null }) | null;
+}
+/** Recorded with every run that may write: a copy is slower and bounded. */
+export type ViewKind = "overlay" | "copy";
 
 export interface CagePlan {
   /** Of profiles/bark. */
@@ -78,6 +109,8 @@ export interface CageOutcome {
   readonly code: number | null;
   readonly signal: string | null;
   readonly stopped: Stopped | null;
+  /** Null where the program could write nothing. */
+  readonly view: ViewKind | null;
   readonly stdout: Uint8Array;
   readonly stderr: Uint8Array;
   readonly wallMs: number;
@@ -101,10 +134,9 @@ export interface CageInput {
   /** Output as it comes, within `outputBytes`. */
   readonly onOutput?: (stream: "stdout" | "stderr", bytes: Uint8Array) => void;
   /**
-   * Called once the program has ended, while its copy-on-write view still stands: what was written (`upper`), what the program saw (`merged`)
-   * and the workspace itself (`lower`), all as paths that the host can read.
+   * Called once the program has ended, while its copy-on-write view still stands.
    */
-  readonly onView?: (view: { readonly upper: string; readonly merged: string; readonly lower: string }) => Promise<void>;
+  readonly onView?: (view: RunView) => Promise<void>;
 }
 
 /** The one way for a skill's process to exist. Spends the permit on exactly this plan and input (describe.ts). */

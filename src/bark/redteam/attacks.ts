@@ -413,7 +413,7 @@ const ENVIRONMENT: readonly Attack[] = [
   sh(
     "environment",
     "loader-variables",
-    `env | grep -E '^(LD_|BASH_ENV|ENV=|GIT_|PAGER|NODE_OPTIONS|PYTHON|GLIBC_TUNABLES|PERL5|RUBY)' && echo OPEN`,
+    `env | grep -E '^(LD_|BASH_ENV|ENV=|GIT_|PAGER|NODE_OPTIONS|PYTHON|GLIBC_TUNABLES|PERL5|RUBY)' | grep -vE '^GIT_(CONFIG_(COUNT|KEY_[0-9]+|VALUE_[0-9]+)|TERMINAL_PROMPT)=' && echo OPEN`,
   ),
   sh("environment", "path-of-workspace", `case ":$PATH:" in *:.:*|*::*|*":$W"*) echo OPEN;; esac; ls`, {
     plant: [file("ls", "#!/bin/sh\necho OPEN\n")],

@@ -1,5 +1,5 @@
 import { createTwoFilesPatch } from "diff";
-import type { Change, JudgedChange } from "./types.ts";
+import { type Change, type JudgedChange, shownPath } from "./types.ts";
 
 /** Texts on both sides of a change; null where there is no text, or one too long to be read by anybody. */
 export interface DiffTexts {
@@ -12,7 +12,8 @@ const MOST_EDITS = 4000;
 
 /** A change as lines of a unified diff. What is no text is named with its size and hash: nothing is left out unsaid. */
 export function diffOf(change: Change, texts: DiffTexts): readonly string[] {
-  const { path, before } = change;
+  const { before } = change;
+  const path = shownPath(change);
   switch (change.kind) {
     case "folder":
       return [`new folder ${path}`];
@@ -46,7 +47,7 @@ export function diffOfAll(judged: readonly JudgedChange[], texts: DiffTexts, lim
   for (const [index, { change, outcome, reason }] of judged.entries()) {
     if (lines.length > limit) return [...lines.slice(0, limit), `(and ${judged.length - index} more changes, which are not shown)`];
     const said = { allow: null, ask: "asked about", deny: "refused", "leave-out": "left out" }[outcome];
-    if (said !== null) lines.push(`${said}: ${change.path}: ${reason}`);
+    if (said !== null) lines.push(`${said}: ${shownPath(change)}: ${reason}`);
     if (outcome === "allow" || outcome === "ask") lines.push(...diffOf(change, texts));
   }
   return lines.length <= limit ? lines : [...lines.slice(0, limit), `(and ${lines.length - limit} more lines, which are not shown)`];

@@ -90,6 +90,8 @@ function judgeGit(change: Change, inside: readonly string[], above: readonly str
     return say("deny", "git-config", "Settings of git can name programs that it runs.", true);
   }
   if (first === "modules") return judgeModule(change, rest, facts, say);
+  if (first === "commondir" || (first === "objects" && rest[0] === "info" && (rest[1] ?? "").endsWith("alternates")))
+    return say("deny", "git-elsewhere", "It would lead git to settings or objects that lie elsewhere.", true);
   if (GIT_DATA.has(first)) return say("allow", "git", "");
   if (first === "info" && (rest[0] === "exclude" || rest[0] === "refs") && isNew) return say("allow", "git", "");
   if (first === "worktrees") return say("ask", "git-worktree", "A linked worktree of this repository changed.");
@@ -98,11 +100,12 @@ function judgeGit(change: Change, inside: readonly string[], above: readonly str
 
 /** A submodule's repository, in `.git/modules/NAME`: the name may hold slashes, so its own parts are looked for. */
 function judgeModule(change: Change, rest: readonly string[], facts: JudgeFacts, say: Say): JudgedChange {
-  const at = rest.findIndex((part, index) => index > 0 && (GIT_DATA.has(part) || part === "hooks" || part === "config" || part === "info"));
+  const at = rest.findIndex((part, index) => index > 0 && (GIT_DATA.has(part) || MODULE_PARTS.has(part)));
   if (at < 0) return change.kind === "folder" ? say("allow", "git", "") : say("ask", "git-module", "A submodule's repository changed.");
   return judgeGit(change, rest.slice(at), [], facts, say);
 }
 
+const MODULE_PARTS: ReadonlySet<string> = new Set(["hooks", "config", "config.worktree", "info", "commondir"]);
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/u));
 
 /** What add, commit, switch, merge, stash, fetch and clone write. None of it is run. */

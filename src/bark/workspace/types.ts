@@ -1,7 +1,16 @@
 import type { Outcome } from "../types.ts";
 
 /** What a call did, or wants to do, to a workspace. Paths are relative to it, with `/`, and never lead out of it. */
-export type Change =
+export type Change = ChangeKind & {
+  /** The folder that `path` is in where it is not the workspace: the repository that the workspace belongs to. */
+  readonly root?: string;
+};
+
+/** As a person reads it. */
+export const shownPath = ({ root, path }: { readonly root?: string | undefined; readonly path: string }): string =>
+  root === undefined ? path : `${root}/${path}`;
+
+type ChangeKind =
   | { readonly kind: "write"; readonly path: string; readonly content: Content; readonly executable: boolean; readonly before: Before }
   | { readonly kind: "folder"; readonly path: string; readonly before: Before }
   /** A relative link whose target stays inside. */

@@ -2,7 +2,7 @@
  * Runs a plan in a cage: the only code that starts a skill's process. A permit is spent on the exact plan and input before anything of it
  * is looked at.
  */
-import { closeSync, lstatSync, openSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, lstatSync, openSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { entering, runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
@@ -17,6 +17,7 @@ import { unpackParts, type UnpackedParts } from "./parts.ts";
 import { collect } from "./output.ts";
 import { supervise } from "./supervisor.ts";
 import { openProxy } from "../proxy/server.ts";
+import { followView, overlayCommand } from "./view.ts";
 
 export interface CageDeps {
   readonly permits: PermitDesk;
@@ -78,7 +79,7 @@ function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
   if (!(plan.argv[0] ?? "").startsWith("/")) return "A program in a cage is named by its whole path.";
   if (stdin !== null && stdin.length > MOST_INPUT) return `Its input has more than ${MOST_INPUT} bytes.`;
   const sources = plan.mounts.flatMap((mount) => ("from" in mount ? [mount.from] : []));
-  if (plan.workspace !== null) sources.push(plan.workspace.host);
+  if (plan.workspace !== null) sources.push(plan.workspace.host, ...(plan.workspace.git === undefined ? [] : [plan.workspace.git.host]));
   const linked = sources.find((path) => !isResolved(path));
   if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
   const masked = plan.mounts.find((mount) => mount.kind === "mask" && !isResolved(mount.to));
@@ -129,12 +130,14 @@ async function launch(
       proxy === null || network.kind === "none" ? null : { socket: proxy.socket, env: proxyVariables(network.port, proxy.token) };
     const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) }, proxied);
     const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
+    const since = fstatSync(argumentsFile).ctimeMs;
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, workspace === null || writes ? [] : [identity])];
     const control = 3 + opened.length;
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
-    const inner = writes ? [...overlayCommand(workspace.host, identity, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
+    const inner = writes ? [...overlayCommand(folders.map(identityOf), parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
@@ -162,7 +165,9 @@ async function launch(
       const [stdout, stderr] = [child.stdout, child.stderr].map((stream, index) =>
         collect(stream, budget, over, (bytes) => input.onOutput?.(index === 0 ? "stdout" : "stderr", bytes)),
       ) as [Promise<Uint8Array>, Promise<Uint8Array>];
-      const view = writes ? await followView(child, input, { parts, plan, kill }) : null;
+      const view = writes
+        ? await followView(child, input, { scratch: join(parts.folder, "view"), workspace, diskBytes: limits.diskBytes, since, kill })
+        : null;
       if (view !== null && "failure" in view) return err(view.failure);
       await child.exited;
       const end = view ?? { code: child.exitCode, signal: child.signalCode === null ? null : String(child.signalCode) };
@@ -174,6 +179,7 @@ async function launch(
         code: stopped === null ? end.code : null,
         signal: end.signal,
         stopped,
+        view: view?.kind ?? null,
         stdout: out,
         stderr: said,
         wallMs: Math.round(clock.monotonic() - started),
@@ -199,22 +205,18 @@ function identityOf(path: string): string {
   return `${path}:${dev}:${ino}`;
 }
 
-/** The view is mounted over the workspace itself, in a namespace where nobody else sees it: paths stay what they are. */
-const overlayCommand = (workspace: string, same: string, parts: UnpackedParts, bytes: number, control: number): readonly string[] => {
-  const scratch = join(parts.folder, "view");
-  // The folder that was entered, not whatever its name leads to by then.
-  const options = { lower: workspace, same: same.replace(workspace, "."), at: workspace, scratch, bytes, control };
-  return [parts.helper, "overlay", ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]), "--"];
-};
-
 /** The workspace comes after the other mounts, so that nothing of the plan covers a part of it unseen, and what is masked in it after that. */
 function withWorkspace(plan: CagePlan): CagePlan {
   const { workspace } = plan;
   if (workspace === null) return plan;
+  const { host, inside, git } = workspace;
   const kind = workspace.mode === "copy-on-write" ? "read-write" : "read-only";
-  const mount: Mount = { kind, from: workspace.host, to: workspace.inside };
+  const mounts: Mount[] = [
+    { kind, from: host, to: inside },
+    ...(git === undefined ? [] : [{ kind, from: git.host, to: git.host } as const]),
+  ];
   const isMask = (at: Mount): boolean => at.kind === "mask";
-  return { ...plan, mounts: [...plan.mounts.filter((at) => !isMask(at)), mount, ...plan.mounts.filter(isMask)] };
+  return { ...plan, mounts: [...plan.mounts.filter((at) => !isMask(at)), ...mounts, ...plan.mounts.filter(isMask)] };
 }
 
 /** Read once, and in no folder: nobody can put other arguments there. */
@@ -230,40 +232,4 @@ function cageFault(code: number | null, stdout: Uint8Array, stderr: Uint8Array):
   if ((code !== 1 && code !== 125) || stdout.length > 0) return null;
   const [line = ""] = new TextDecoder().decode(stderr).split("\n", 1);
   return /^(?:bwrap|noctem-helper): /.test(line) ? `The cage could not be built: ${line}` : null;
-}
-
-interface ViewEnd {
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-/** Follows the helper that holds a copy-on-write view: it says when the view stands, how the program ended, and leaves when it is let go. */
-async function followView(
-  child: Bun.Subprocess,
-  input: CageInput,
-  { parts, plan, kill }: { readonly parts: UnpackedParts; readonly plan: CagePlan; readonly kill: () => void },
-): Promise<ViewEnd | { readonly failure: CageError }> {
-  const fd = child.stdio.at(-1);
-  if (typeof fd !== "number") throw new Error("no control channel");
-  const control = Bun.file(fd).stream();
-  let text = "";
-  let end: ViewEnd | null = null;
-  for await (const bytes of control) {
-    text += new TextDecoder().decode(bytes);
-    if (/^no-overlay /m.test(text)) {
-      const detail = `A copy-on-write view of ${plan.workspace?.host ?? ""} cannot be mounted here: ${text.trim().slice(11)}.`;
-      return { failure: { kind: "failed", detail } };
-    }
-    const [, how, value] = /^(exit|signal) (\d+)$/m.exec(text) ?? [];
-    if (how === undefined) continue;
-    end = how === "exit" ? { code: Number(value), signal: null } : { code: null, signal: `signal ${value}` };
-    break;
-  }
-  if (end !== null && input.onView !== undefined && plan.workspace !== null) {
-    const root = `/proc/${child.pid}/root`;
-    const lower = plan.workspace.host;
-    await input.onView({ upper: join(root, parts.folder, "view/upper"), merged: join(root, lower), lower });
-  }
-  kill();
-  return end ?? { code: null, signal: "SIGKILL" };
 }

@@ -8,6 +8,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { short } from "../../skills/place.ts";
 import type { Looked, Programs, SearchHit, WorkspaceReader } from "../../skills/ports.ts";
 import { beneath, Folder, type Name } from "../workspace/beneath.ts";
+import { filtersOf, joinedGit } from "../workspace/git.ts";
 import { beforeOf } from "../workspace/view.ts";
 
 /** Of a search: files that are opened, bytes of one, characters of a line that is shown. */
@@ -20,8 +21,8 @@ const DEEPEST = 40;
 
 const refuse = (kind: SkillRefusal["kind"], detail: string): Result<never, SkillRefusal> => err({ kind, detail });
 
-/** `staging`: a private folder for new bytes that wait to be applied. */
-export function workspaceReader(workspace: string, staging: () => string): WorkspaceReader {
+/** `staging`: a private folder for new bytes that wait to be applied. `isOwn`: Noctem's own files, in no repository of anybody. */
+export function workspaceReader(workspace: string, staging: () => string, isOwn: (path: string) => boolean = () => false): WorkspaceReader {
   let staged = 0;
   const look = (path: string): Looked => {
     if (path === "") return { kind: "folder", bytes: 0 };
@@ -107,6 +108,11 @@ export function workspaceReader(workspace: string, staging: () => string): Works
         return false;
       });
       return whole ? found : null;
+    },
+    git() {
+      const found = joinedGit(workspace, isOwn);
+      const joined = found.ok ? found.value : null;
+      return { joined, refused: found.ok ? null : found.error, filters: filtersOf(workspace, joined) };
     },
     named(name) {
       const found: string[] = [];

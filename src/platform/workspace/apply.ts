@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
-import type { Before, Change } from "../../bark/workspace/types.ts";
+import { type Before, type Change, shownPath } from "../../bark/workspace/types.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { beneath, Folder, OpenFile, type Folder as OpenFolder } from "./beneath.ts";
 import { beforeOf, hash } from "./view.ts";
@@ -30,7 +30,7 @@ export type UndoError =
   | { readonly kind: "changed"; readonly paths: readonly string[] }
   | ApplyError;
 
-const BeforeSchema = v.variant("kind", [
+export const BeforeSchema = v.variant("kind", [
   v.strictObject({ kind: v.literal("nothing") }),
   v.strictObject({ kind: v.literal("file"), bytes: v.number(), sha256: v.string(), executable: v.boolean() }),
   v.strictObject({ kind: v.literal("folder") }),
@@ -47,6 +47,8 @@ const StepSchema = v.strictObject({
   moves: v.array(
     v.strictObject({
       path: v.string(),
+      /** Where it is not the workspace that the path is in. */
+      root: v.optional(v.string()),
       before: BeforeSchema,
       after: BeforeSchema,
       old: v.nullable(v.string()),
@@ -104,7 +106,8 @@ export function workspaceSteps(state: string, now: () => number, name: () => str
           return existsSync(join(folder, JOURNAL)) ? [`${entry}: its journal cannot be read.`] : [];
         }
         if (step.state === "done") return [];
-        if (!existsSync(step.workspace)) return [`${entry}: ${step.workspace} is not there; its changes wait for it.`];
+        const away = [step.workspace, ...step.moves.flatMap(({ root }) => root ?? [])].find((root) => !existsSync(root));
+        if (away !== undefined) return [`${entry}: ${away} is not there; its changes wait for it.`];
         const { conflicts } = make(folder, step);
         finish(folder, step);
         return conflicts.map((path) => `${path}: it changed while a call's changes were being written, and was left as it is.`);
@@ -117,6 +120,7 @@ export function workspaceSteps(state: string, now: () => number, name: () => str
       if (step === undefined || found === null || found.workspace !== workspace || found.state !== "done") return err({ kind: "nothing" });
       const back = found.moves.toReversed().map((move): Wanted => ({
         path: move.path,
+        ...(move.root === undefined ? {} : { root: move.root }),
         before: move.after,
         after: move.before,
         from: move.old === null ? null : join(folderOf(step), move.old),
@@ -133,7 +137,7 @@ export function workspaceSteps(state: string, now: () => number, name: () => str
         const found = read(step);
         return found === null || found.workspace !== workspace
           ? []
-          : [{ step, at: found.at, label: found.label, paths: found.moves.map(({ path }) => path) }];
+          : [{ step, at: found.at, label: found.label, paths: found.moves.map(shownPath) }];
       }),
   };
 }
@@ -141,12 +145,18 @@ export function workspaceSteps(state: string, now: () => number, name: () => str
 /** A change as what stands before and after it, and where the new bytes are. */
 interface Wanted {
   readonly path: string;
+  readonly root?: string;
   readonly before: Before;
   readonly after: Before;
   readonly from: string | null;
 }
 
 function wanted(change: Change): readonly Wanted[] {
+  const { root } = change;
+  return root === undefined ? within(change) : within(change).map((one) => ({ ...one, root }));
+}
+
+function within(change: Change): readonly Wanted[] {
   const { path, before } = change;
   switch (change.kind) {
     case "write": {
@@ -167,8 +177,8 @@ function wanted(change: Change): readonly Wanted[] {
 const same = (a: Before, b: Before): boolean => JSON.stringify(sorted(a)) === JSON.stringify(sorted(b));
 const sorted = (value: Before): readonly unknown[] => Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
 
-const standing = (workspace: string, path: string): Before =>
-  beneath(workspace, path, (folder, last) => beforeOf(folder, last)) ?? { kind: "nothing" };
+const standing = (workspace: string, { root, path }: Wanted): Before =>
+  beneath(root ?? workspace, path, (folder, last) => beforeOf(folder, last)) ?? { kind: "nothing" };
 
 /** What is still as the call found it. A folder that is there already is no conflict, nor is what is as it should be. */
 function current(workspace: string, moves: readonly Wanted[]): { readonly due: readonly Wanted[]; readonly conflicts: readonly string[] } {
@@ -177,11 +187,12 @@ function current(workspace: string, moves: readonly Wanted[]): { readonly due: r
   // Within one list a folder may be made, and something be put in it: its own changes are what stands there by then.
   const made = new Map<string, Before>();
   for (const move of moves) {
-    const is = made.get(move.path) ?? standing(workspace, move.path);
+    const name = shownPath(move);
+    const is = made.get(name) ?? standing(workspace, move);
     if (same(is, move.before)) {
       due.push(move);
-      made.set(move.path, move.after);
-    } else if (!same(is, move.after)) conflicts.push(move.path);
+      made.set(name, move.after);
+    } else if (!same(is, move.after)) conflicts.push(name);
   }
   return { due, conflicts };
 }
@@ -194,11 +205,12 @@ function stage(
   let left = MOST_BYTES;
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const moves = due.map(({ path, before, after, from }, index): Move => {
+    const moves = due.map((move, index): Move => {
+      const { path, root, before, after, from } = move;
       const old = before.kind === "file" ? `${index}.old` : null;
       const fresh = after.kind === "file" ? `${index}.new` : null;
       if (before.kind === "file" && old !== null) {
-        const copied = beneath(workspace, path, (within, last) => {
+        const copied = beneath(root ?? workspace, path, (within, last) => {
           using file = within.read(last);
           return file === null ? null : copy(file.blocks(), join(folder, old), before);
         });
@@ -211,7 +223,7 @@ function stage(
         left -= after.bytes;
       }
       if (left < 0) throw new Refused("no-room", `more than ${MOST_BYTES >> 20} MB would have to be kept for taking it back`);
-      return { path, before, after, old, new: fresh };
+      return { path, ...(root === undefined ? {} : { root }), before, after, old, new: fresh };
     });
     const step: Step = { version: 1, state: "ready", workspace, at, label, moves };
     writeJournal(folder, step);
@@ -236,7 +248,7 @@ class Refused extends Error {
   }
 }
 
-function copyFrom(from: string, to: string, is: Extract<Before, { kind: "file" }>): boolean {
+export function copyFrom(from: string, to: string, is: Extract<Before, { kind: "file" }>): boolean {
   const slash = from.lastIndexOf("/");
   using folder = Folder.open(from.slice(0, slash) || "/");
   using file = folder.read(from.slice(slash + 1));
@@ -264,9 +276,9 @@ function make(folder: string, step: Step): { readonly applied: readonly string[]
   const applied: string[] = [];
   const conflicts: string[] = [];
   for (const move of step.moves) {
-    const done = beneath(step.workspace, move.path, (within, last) => one(folder, move, within, last));
-    if (done === true || (done === null && move.after.kind === "nothing")) applied.push(move.path);
-    else conflicts.push(move.path);
+    const done = beneath(move.root ?? step.workspace, move.path, (within, last) => one(folder, move, within, last));
+    if (done === true || (done === null && move.after.kind === "nothing")) applied.push(shownPath(move));
+    else conflicts.push(shownPath(move));
   }
   return { applied, conflicts };
 }

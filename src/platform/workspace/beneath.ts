@@ -9,6 +9,7 @@ import {
   fchmodSync,
   fstatSync,
   fsyncSync,
+  futimesSync,
   lstatSync,
   mkdirSync,
   openSync,
@@ -83,6 +84,12 @@ export class Folder implements Disposable {
     return new OpenFile(fd, fstatSync(fd));
   }
 
+  /** Of another. */
+  times(of: Folder): void {
+    const { atime, mtime } = fstatSync(of.#fd);
+    futimesSync(this.#fd, atime, mtime);
+  }
+
   makeFolder(name: Name | string): void {
     mkdirSync(this.#at(name), 0o755);
   }
@@ -141,6 +148,10 @@ export class OpenFile implements Disposable {
 
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at);
+  }
+
+  times({ stat: { atime, mtime } }: OpenFile): void {
+    futimesSync(this.#fd, atime, mtime);
   }
 
   mode(executable: boolean): void {

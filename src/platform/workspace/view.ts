@@ -1,18 +1,22 @@
 /** What a program changed, found by walking the upper layer of its copy-on-write view: the cost is that of the changes, not of the workspace. */
 import { join } from "node:path";
+import type { FolderView } from "../../bark/cage/types.ts";
 import type { Before, Change } from "../../bark/workspace/types.ts";
 import { DEEPEST, Folder, type Name } from "./beneath.ts";
 
-export interface View {
-  /** What was written, whole files; a deletion is a device without a number. */
-  readonly upper: string;
-  /** As the program saw it. Folders that were emptied and filled again are told by it alone. */
-  readonly merged: string;
-  readonly lower: string;
+/** A folder of the workspace as the program found it: the workspace itself, or a note of what was copied (copy.ts). */
+export interface Former extends Disposable {
+  /** `file`: with its hash. */
+  before(name: Name): Before;
+  names(): readonly Name[];
+  /** Of a folder. */
+  enter(name: Name): Former;
 }
 
 export interface Found {
   readonly changes: readonly Change[];
+  /** Of these, what somebody else changed on the host while the program ran. */
+  readonly meanwhile: ReadonlySet<Change>;
   /** There was more than is looked at. */
   readonly truncated: boolean;
 }
@@ -20,15 +24,23 @@ export interface Found {
 /** Changes that are looked at. */
 const MOST = 100_000;
 
-export function changesOf({ upper, merged, lower }: View): Found {
+/** In a copy the upper layer is all that the program saw, and says of itself what is gone. */
+export function changesOf({ upper, merged, lower, since }: FolderView, copied: Former | null = null): Found {
   const changes: Change[] = [];
+  const meanwhile = new Set<Change>();
+  const moved = new Set<string>();
   let truncated = false;
   const push = (change: Change): void => {
     if (changes.length >= MOST) truncated = true;
     else changes.push(change);
+    if (moved.has(change.path)) meanwhile.add(change);
+  };
+  const beforeAt = (path: string, low: Former, name: Name): Before => {
+    if (low instanceof LowerFolder && low.changedAfter(name, since)) moved.add(path);
+    return low.before(name);
   };
 
-  const walk = (path: string, depth: number, up: Folder, seen: Folder, low: Folder | null): void => {
+  const walk = (path: string, depth: number, up: Folder, seen: Folder, low: Former | null): void => {
     const written = new Set<string>();
     for (const bytes of up.names()) {
       const name = utf8(bytes);
@@ -51,10 +63,10 @@ export function changesOf({ upper, merged, lower }: View): Found {
   };
 
   /** A folder's contents before the folder, so that the list can be applied from its beginning. */
-  const gone = (path: string, low: Folder, name: Name, depth: number): void => {
-    const before = beforeOf(low, name);
+  const gone = (path: string, low: Former, name: Name, depth: number): void => {
+    const before = beforeAt(path, low, name);
     if (before.kind === "folder" && depth < DEEPEST) {
-      using folder = low.folder(name);
+      using folder = low.enter(name);
       for (const inner of folder.names()) gone(`${path}/${utf8(inner) ?? spelled(inner)}`, folder, inner, depth + 1);
     }
     push({ kind: "delete", path, before });
@@ -63,7 +75,7 @@ export function changesOf({ upper, merged, lower }: View): Found {
   const one = (path: string, name: string, depth: number, { up, seen, low }: Layers): void => {
     const stat = up.stat(name);
     if (stat === null) return;
-    const before: Before = low === null ? { kind: "nothing" } : beforeOf(low, Buffer.from(name));
+    const before: Before = low === null ? { kind: "nothing" } : beforeAt(path, low, Buffer.from(name));
     const foreign = (what: string): void => push({ kind: "foreign", path, what, before });
     if (stat.isCharacterDevice() && stat.rdev === 0) {
       if (low !== null && before.kind !== "nothing") gone(path, low, Buffer.from(name), depth);
@@ -75,7 +87,7 @@ export function changesOf({ upper, merged, lower }: View): Found {
       }
       using nextUp = up.folder(name);
       using nextSeen = seen.folder(name);
-      using nextLow = before.kind === "folder" ? (low?.folder(name) ?? null) : null;
+      using nextLow = before.kind === "folder" ? (low?.enter(Buffer.from(name)) ?? null) : null;
       walk(path, depth + 1, nextUp, nextSeen, nextLow);
     } else if (stat.isSymbolicLink()) {
       const target = up.target(name);
@@ -98,15 +110,39 @@ export function changesOf({ upper, merged, lower }: View): Found {
 
   using up = Folder.open(upper);
   using seen = Folder.open(merged);
-  using low = Folder.open(lower);
+  using low = copied ?? new LowerFolder(Folder.open(lower));
   walk("", 0, up, seen, low);
-  return { changes, truncated };
+  return { changes, meanwhile, truncated };
 }
 
 interface Layers {
   readonly up: Folder;
   readonly seen: Folder;
-  readonly low: Folder | null;
+  readonly low: Former | null;
+}
+
+class LowerFolder implements Former {
+  readonly #folder: Folder;
+  constructor(folder: Folder) {
+    this.#folder = folder;
+  }
+  before(name: Name): Before {
+    return beforeOf(this.#folder, name);
+  }
+  names(): readonly Name[] {
+    return this.#folder.names();
+  }
+  enter(name: Name): LowerFolder {
+    return new LowerFolder(this.#folder.folder(name));
+  }
+  /** By the time that no program can set. That of a folder says only that something in it is new. */
+  changedAfter(name: Name, since: number): boolean {
+    const stat = this.#folder.stat(name);
+    return stat !== null && !stat.isDirectory() && stat.ctimeMs > since;
+  }
+  [Symbol.dispose](): void {
+    this.#folder[Symbol.dispose]();
+  }
 }
 
 /** What stands at a name now. */
