@@ -3,7 +3,7 @@ import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
 import { exact } from "../bark/approvals.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
 import { reachLines } from "../bark/proxy/report.ts";
-import { PROXY_NAMES } from "../bark/proxy/types.ts";
+import { PROXY_NAMES, proxyVariables } from "../bark/proxy/types.ts";
 import { literalsOf } from "../bark/monitor/endorse.ts";
 import type { CallReport } from "../bark/monitor/monitor.ts";
 import type { Decision } from "../bark/types.ts";
@@ -138,7 +138,12 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     `Variables  ${[...Object.keys(env), ...(network.kind === "none" ? [] : PROXY_NAMES)].join(", ")}`,
     `Limits     ${limits.wallMs / 1000} s, ${mb(limits.memoryBytes)} MB, ${limits.processes} processes, ${mb(limits.diskBytes)} MB written, ${limits.outputBytes >> 10} kB of output`,
     "",
-    `bwrap ${bwrapOptions(plan, { helper: "HELPER", etc: {}, roots: [], hidden: [] }, { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] })
+    `bwrap ${bwrapOptions(
+      plan,
+      { helper: "HELPER", etc: {}, roots: [], hidden: [] },
+      { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] },
+      network.kind === "none" ? null : { socket: "SOCKET", env: proxyVariables(network.port, "TOKEN") },
+    )
       .map(exact)
       .join(" ")} -- ${innerCommand(plan).map(exact).join(" ")}`,
   ];
@@ -185,7 +190,7 @@ const REFUSED = {
   failed: ExitCode.SKILL_FAILED,
 } as const;
 
-type Values = Readonly<Record<string, string | number | boolean>>;
+type Values = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** One JSON object, NAME=VALUE words, or the one argument that the skill cannot do without. */
 function argumentsOf(words: readonly string[], declaration: ToolDeclaration | null): Result<Values, string> {
@@ -201,8 +206,9 @@ function argumentsOf(words: readonly string[], declaration: ToolDeclaration | nu
   }
   const types = propertyTypes(declaration);
   const known = [...types.keys()];
+  const needed = requiredOf(declaration);
   const isNamed = words.every((word) => known.includes(word.split("=", 1)[0] ?? "") && word.includes("="));
-  if (!isNamed && known.length === 1 && words.length > 0) return ok({ [known[0] ?? ""]: words.join(" ") });
+  if (!isNamed && needed.length === 1 && words.length > 0) return ok({ [needed[0] ?? ""]: words.join(" ") });
   const wrong = words.find((word) => !word.includes("="));
   if (wrong !== undefined) return err(`"${exact(wrong)}" is no NAME=VALUE. ${known.length === 0 ? "" : `There are: ${known.join(", ")}.`}`);
   return ok(
@@ -211,10 +217,17 @@ function argumentsOf(words: readonly string[], declaration: ToolDeclaration | nu
         const at = word.indexOf("=");
         const [name, text] = [word.slice(0, at), word.slice(at + 1)];
         const type = types.get(name);
+        if (type === "array") return [name, text.split(",")];
         return [name, (type === "integer" || type === "number") && /^-?\d+$/.test(text) ? Number(text) : text];
       }),
     ),
   );
+}
+
+/** Arguments that every form of it has to have. */
+function requiredOf(declaration: ToolDeclaration | null): readonly string[] {
+  const required = declaration?.parameters["required"];
+  return Array.isArray(required) ? required.map(String) : [];
 }
 
 /** Of the JSON schema, also where it has several forms. */

@@ -2,9 +2,11 @@ import * as v from "valibot";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { PreparedCall, SkillRefusal } from "../bark/call.ts";
 import { commandPlan } from "../bark/cage/plan.ts";
-import type { CagePlan, Mount } from "../bark/cage/types.ts";
+import type { CageNetwork, CagePlan, Mount } from "../bark/cage/types.ts";
 import { gitWouldRun } from "../bark/policy/git-settings.ts";
 import { type CommandRuling, judgeCommand, judgePath } from "../bark/policy/judge.ts";
+import { type Asked, askReach, MOST_HOSTS } from "../bark/proxy/ask.ts";
+import { PROXY_PORT } from "../bark/proxy/types.ts";
 import type { Policy } from "../bark/policy/schema.ts";
 import type { AccessRequest, BarkTier } from "../bark/types.ts";
 import { short } from "./place.ts";
@@ -19,21 +21,27 @@ export interface RunDeps {
   readonly env: Readonly<Record<string, string>>;
 }
 
-const CommandSchema = v.strictObject({ command: v.pipe(v.string(), v.minLength(1), v.maxLength(8000)) });
+/** Without it there is no network. Naming one makes it a call that is asked about. */
+const hosts = v.optional(v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(300))), v.maxLength(MOST_HOSTS)));
+const CommandSchema = v.strictObject({ command: v.pipe(v.string(), v.minLength(1), v.maxLength(8000)), hosts });
 const CodeSchema = v.strictObject({
   language: v.picklist(["bash", "python3", "node", "bun"]),
   code: v.pipe(v.string(), v.minLength(1), v.maxLength(200_000)),
+  hosts,
 });
+
+const NETWORK = 'There is no network but to hosts that the call names, as "name:port", where the policy opens them.';
 
 /** A command line: unasked where every part of it is on the list, and then with a workspace that it can only read. */
 export function shell(deps: RunDeps): Skill<typeof CommandSchema> {
   return {
     name: "shell",
-    description: "Runs a command line in a cage: the workspace, no network, nothing else of this computer.",
+    description: `Runs a command line in a cage: the workspace, and nothing else of this computer. ${NETWORK}`,
     arguments: CommandSchema,
     tier: 2,
-    prepare({ command }, { workspace }) {
-      const { rule, outcome, reason, tier } = judged(deps, command, workspace);
+    prepare({ command, hosts = [] }, { workspace }) {
+      const { rule, outcome, reason, tier: listed } = judged(deps, command, workspace);
+      const tier = hosts.length > 0 && listed < 3 ? 3 : listed;
       const sh = deps.programs.find("sh");
       if (sh === null) return Promise.resolve(missing("sh"));
       return Promise.resolve(
@@ -49,6 +57,7 @@ export function shell(deps: RunDeps): Skill<typeof CommandSchema> {
           stdin: null,
           ruled: { rule, outcome, reason },
           argument: { name: "command", value: command },
+          hosts,
         }),
       );
     },
@@ -84,10 +93,10 @@ const RUNS: Readonly<Record<v.InferOutput<typeof CodeSchema>["language"], readon
 export function codeExec(deps: RunDeps): Skill<typeof CodeSchema> {
   return {
     name: "code_exec",
-    description: "Runs a program in bash, python3, node or bun, where this computer has them, in a cage.",
+    description: `Runs a program in bash, python3, node or bun, where this computer has them, in a cage. ${NETWORK}`,
     arguments: CodeSchema,
     tier: 3,
-    prepare({ language, code }, { workspace }) {
+    prepare({ language, code, hosts = [] }, { workspace }) {
       const program = deps.programs.find(language);
       if (program === null) return Promise.resolve(missing(language));
       return Promise.resolve(
@@ -102,6 +111,7 @@ export function codeExec(deps: RunDeps): Skill<typeof CodeSchema> {
           stdin: new TextEncoder().encode(code),
           ruled: null,
           argument: { name: "code", value: code },
+          hosts,
         }),
       );
     },
@@ -121,10 +131,15 @@ interface Running {
   readonly stdin: Uint8Array | null;
   readonly ruled: AccessRequest["ruled"];
   readonly argument: { readonly name: string; readonly value: string };
+  /** As the call named them. */
+  readonly hosts: readonly string[];
 }
 
 function running({ policy, reader, env }: RunDeps, call: Running): Result<PreparedCall, SkillRefusal> {
-  const { skill, kind, name, tier, argv, workspace, writes, stdin, ruled, argument } = call;
+  const { skill, kind, name, tier, argv, workspace, writes, stdin, argument, hosts } = call;
+  const asked = hosts.length === 0 ? null : askReach(policy, skill, hosts);
+  if (asked?.ok === false) return err({ kind: "bad-arguments", detail: asked.error });
+  const ruled = asked === null ? call.ruled : stricter(call.ruled, asked.value.ruling);
   const secrets = reader(workspace).secrets((path) => judgePath(policy, "read", path).outcome !== "allow");
   if (secrets === null)
     return err({
@@ -135,7 +150,8 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   if (limits === undefined) return err({ kind: "unavailable", detail: `The policy has no limits for ${skill}.` });
   const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
   const git = reader(workspace).git();
-  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network: { kind: "none" }, limits, env, git });
+  const network = networkOf(asked?.value ?? null);
+  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network, limits, env, git });
   const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks] };
   return ok({
     tier,
@@ -148,8 +164,12 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
       reserved: ruled?.rule === "command.noctem" || ruled?.rule === "path.noctem",
     },
     declassifiable: true,
-    sink: null,
-    arguments: [{ name: argument.name, role: "control", value: argument.value, required: tier > 2 ? 2 : 0 }],
+    // What a program sends inside TLS nobody reads: it may be all that the conversation and the workspace hold.
+    sink: hosts.length === 0 ? null : { name: hosts.join(", "), external: true, maxC: 0, listed: false },
+    arguments: [
+      { name: argument.name, role: "control", value: argument.value, required: tier > 2 ? 2 : 0 },
+      ...hosts.map((host) => ({ name: "hosts", role: "control" as const, value: host, required: 2 as const })),
+    ],
     ruled,
     effect: {
       kind: "process",
@@ -157,6 +177,15 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
       stdin,
       read: git.refused === null || !/\bgit\b/.test(name) ? (out) => out : (out) => `${out}(${git.refused})\n`,
     },
-    resultLabel: { c: 1, k: ["files"], i: 0, p: [skill] },
+    resultLabel: { c: 1, k: hosts.length === 0 ? ["files"] : ["files", "web"], i: 0, p: [skill] },
   });
 }
+
+/** What is denied is not even planned. */
+const networkOf = (asked: Asked | null): CageNetwork =>
+  asked === null || asked.ruling.outcome === "deny" ? { kind: "none" } : { kind: "proxy", port: PROXY_PORT, reach: asked.reach };
+
+const stricter = (command: AccessRequest["ruled"], host: Asked["ruling"]): AccessRequest["ruled"] =>
+  command === null || (command.outcome !== "deny" && host.outcome === "deny") || (command.outcome === "allow" && host.outcome !== "allow")
+    ? host
+    : command;

@@ -1,3 +1,4 @@
+import type { Scheme } from "../proxy/types.ts";
 import type { BarkTier, Outcome } from "../types.ts";
 import { parseCommandLine, type SimpleCommand } from "./command.ts";
 import type { CommandRule, HostRule, PathRule, Policy } from "./schema.ts";
@@ -148,15 +149,18 @@ function glob(pattern: string): RegExp {
   return made;
 }
 
-/** `host` as a plain lower-case name. No rule is a no. */
-export function judgeHost(policy: Policy, host: string, port: number): Ruling {
-  const found = strictest(policy.hosts.filter((rule) => matchesHost(rule, host, port)).map(rulingOf));
+/** `host` in its canonical spelling (proxy/host.ts). Where no rule speaks a person is asked. */
+export function judgeHost(policy: Policy, host: string, port: number, scheme: Scheme = "https"): Ruling {
+  const speaks = (rule: HostRule): boolean =>
+    rule.outcome === "deny" ? matchesName(rule, host) : matchesHost(rule, host, port) && (rule.schemes ?? ["https"]).includes(scheme);
+  const found = strictest(policy.hosts.filter(speaks).map(rulingOf));
   return found ?? { rule: "host.unknown", outcome: "ask", reason: `No rule speaks of ${host}.` };
 }
 
-export const matchesHost = (rule: HostRule, host: string, port: number): boolean =>
-  rule.ports.includes(port) &&
-  rule.hosts.some(
+export const matchesHost = (rule: HostRule, host: string, port: number): boolean => rule.ports.includes(port) && matchesName(rule, host);
+
+const matchesName = ({ hosts }: HostRule, host: string): boolean =>
+  hosts.some(
     (pattern) =>
       pattern === "*" ||
       (pattern.startsWith("*.") ? host.endsWith(pattern.slice(1)) && host.length > pattern.length - 1 : host === pattern),

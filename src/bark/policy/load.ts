@@ -17,7 +17,7 @@ export function loadPolicy(value: unknown, sha256: (bytes: Uint8Array) => Uint8A
   const parsed = v.safeParse(PolicySchema, value);
   if (!parsed.success) return err(schemaFaults(parsed.issues, "The policy"));
   const policy = parsed.output;
-  const faults = [...examplesThatFail(policy), ...repeated(policy)];
+  const faults = [...examplesThatFail(policy), ...repeated(policy), ...unknownRules(policy)];
   if (faults.length > 0) return err(faults);
   const canonical = canonicalOf(policy);
   if (canonical === null) return err(["The policy: it holds half of a character, and has no hash."]);
@@ -66,6 +66,14 @@ function examplesThatFail(policy: Policy): readonly string[] {
     }),
   ];
 }
+
+/** A skill's list of rules that names none would silently give less than it says. */
+const unknownRules = ({ skills, hosts }: Policy): readonly string[] =>
+  Object.entries(skills).flatMap(([skill, { network }]) =>
+    (network?.rules ?? [])
+      .filter((rule) => !hosts.some(({ id }) => id === rule))
+      .map((rule) => `${skill}: there is no rule ${rule} over hosts.`),
+  );
 
 function repeated(policy: Policy): readonly string[] {
   const seen = new Set<string>();

@@ -67,15 +67,32 @@ export const HostRule = v.strictObject({
   reason: sentence,
   /** `*.example.org` stands for every name below it, and not for itself; `*` for any. */
   hosts: v.pipe(v.array(word), v.minLength(1), v.maxLength(MOST)),
+  /** Of what is allowed or asked about. What is denied is denied by every port. */
   ports: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(65535))), v.minLength(1)),
+  /** How it may be spoken to, likewise; without it by HTTPS alone. */
+  schemes: v.optional(v.pipe(v.array(v.picklist(["https", "http"])), v.minLength(1))),
   match: examples,
   not_match: words,
+});
+
+/** What a call may ask of the network. A skill without it has none. */
+const NetworkRule = v.strictObject({
+  /** Rules over hosts by which a call may name one; without it any rule will do, and where none speaks a person is asked. */
+  rules: v.optional(v.pipe(v.array(id), v.maxLength(MOST))),
+  upBytes: count,
+  downBytes: count,
+  connections: count,
+  requests: count,
+  headMs: count,
+  connectMs: count,
+  idleMs: count,
 });
 
 const SkillRule = v.strictObject({
   tier: level,
   clearance: v.strictObject({ c: level, k: words }),
   limits: LimitsSchema,
+  network: v.optional(NetworkRule),
 });
 
 export const PolicySchema = v.strictObject({

@@ -33,7 +33,7 @@ export function reachLines({ hosts, limits }: Reach): readonly string[] {
       ({ host, port, scheme, rule }) =>
         `  ${placeOf({ host, port })} by ${scheme === "https" ? "HTTPS, unread" : "HTTP, in the open"} (${rule})`,
     ),
-    `It can send at most ${sized(limits.upBytes)} there and take ${sized(limits.downBytes)}.`,
+    `Whatever it can read it may send there, at most ${sized(limits.upBytes)}; it can take ${sized(limits.downBytes)}.`,
   ];
 }
 
