@@ -297,6 +297,8 @@ static int first_process(char **command)
     pid_t child = fork(), gone;
     if (child < 0) die("fork");
     if (child == 0) {
+        /* A group of its own, so that it and all it starts can be stopped together. */
+        setsid();
         execv(command[0], command);
         /* As a shell says it, so that the host can tell the cage's failure from the program's absence. */
         int code = errno == ENOENT ? 127 : 126;

@@ -19,6 +19,8 @@ export class ModelPool implements Disposable {
   readonly #engine: ModelEngine;
   readonly #listener: PoolListener;
   readonly #models = new Map<string, Promise<Result<LoadedModel, EngineError>>>();
+  /** Those that are there, of those that are there or on their way. */
+  readonly #loaded = new Set<string>();
   readonly #abort = new AbortController();
   readonly #stopListening: () => void;
   readonly #threads: ThreadPlan | null;
@@ -28,7 +30,11 @@ export class ModelPool implements Disposable {
     this.#engine = engine;
     this.#listener = listener;
     this.#threads = threads;
-    this.#stopListening = engine.onRestart(() => this.#models.clear());
+    this.#stopListening = engine.onRestart((cause) => {
+      // What a new child is about to load, which is why it came, is not lost with the old one.
+      for (const key of this.#models.keys()) if (cause.kind !== "unavailable" || this.#loaded.has(key)) this.#models.delete(key);
+      this.#loaded.clear();
+    });
   }
 
   /** Resolves when the model is ready. A cancelled wait does not cancel the load: the next turn needs it just the same. */
@@ -40,7 +46,9 @@ export class ModelPool implements Disposable {
       this.#models.set(key, loading);
       void loading.then((result) => {
         // A failure is not remembered: the person may have freed memory or replaced the file.
-        if (!result.ok && this.#models.get(key) === loading) this.#models.delete(key);
+        if (this.#models.get(key) !== loading) return;
+        if (result.ok) this.#loaded.add(key);
+        else this.#models.delete(key);
       });
     }
     return signal.aborted ? err({ kind: "cancelled" }) : await Promise.race([loading, cancelled(signal)]);
@@ -52,6 +60,7 @@ export class ModelPool implements Disposable {
     for (const [key, loading] of this.#models) {
       if (wanted.has(key)) continue;
       this.#models.delete(key);
+      this.#loaded.delete(key);
       const result = await loading;
       if (result.ok) await this.#engine.unload(result.value.handle);
     }
@@ -79,6 +88,7 @@ export class ModelPool implements Disposable {
     this.#stopListening();
     this.#abort.abort();
     this.#models.clear();
+    this.#loaded.clear();
   }
 }
 

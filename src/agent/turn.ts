@@ -65,6 +65,7 @@ export async function runTurn(
     seed: request.sampling.seed,
     tokens: NO_TOKENS,
     timings: NO_TIME,
+    ...(request.loaded.cage && { cage: request.loaded.cage.level }),
   });
   const spans = new SpanCollector();
   const fail = (error: EngineError, label: Label): Result<never, TurnFailed> =>

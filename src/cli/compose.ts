@@ -10,7 +10,6 @@ import type { SessionId } from "../lib/brand.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { ModelLibrary } from "../models/port.ts";
 import { heartDeps } from "../platform/heart.ts";
-import { spawnEngine } from "../platform/process.ts";
 import { writeNewTextFile } from "../platform/settings-file.ts";
 import { systemTimers } from "../platform/timers.ts";
 import type { SessionConfig, SessionDeps } from "../session/deps.ts";
@@ -19,6 +18,7 @@ import type { SessionPort } from "../session/port.ts";
 import { createSession } from "../session/session.ts";
 import type { CommandIo } from "./command.ts";
 import { careAfterSitting } from "./daily-care.ts";
+import { EngineModels } from "./engine-models.ts";
 import { engineErrorText, heartErrorText, modelErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openMemoryHeart, openStickHeart } from "./heart-access.ts";
@@ -78,9 +78,10 @@ async function sit(
   const start = startOf(request, heart.current, ephemeral);
   if (!start.ok) return say(start.error, io);
 
-  const library = withTemplate(libraryOf(layout), request.template);
+  const models = new EngineModels(layout);
+  const library = withTemplate(models.watch(libraryOf(layout)), request.template);
   const limits = edge === "headless" ? { cancel: SCRIPT_PATIENCE } : {};
-  await using engine = createEngineHost({ spawn: () => spawnEngine(), timers: systemTimers, limits });
+  await using engine = createEngineHost({ spawn: models.spawn, timers: systemTimers, limits });
   const { clock, random } = heartDeps();
   const deps: SessionDeps = {
     heart: heart.current,

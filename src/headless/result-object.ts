@@ -30,6 +30,7 @@ export function resultObject(answer: Answer, verdict: Verdict, value: unknown, e
     context: answer.context,
     session: answer.session,
     seed: reply?.seed ?? null,
+    cage: reply?.cage ?? null,
     ...(explained.code !== 0 && { error: errorObject(verdict, explained) }),
   };
 }

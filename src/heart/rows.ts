@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import type { ConfidentialityLevel, IntegrityLevel, Label } from "../lib/label.ts";
+import { CAGE_LEVELS } from "../lib/cage-level.ts";
 import { ORIGINS, ROLES, SPAN_KINDS, STOP_REASONS, type Message, type ReplyFacts, type Span } from "../lib/message.ts";
 import { millisOf, type Hlc } from "./hlc.ts";
 import { equal, type RowMac } from "./mac.ts";
@@ -158,6 +159,7 @@ export function plainReply(reply: ReplyFacts) {
       generateMs: finite(timings.generateMs),
       tokensPerSecond: finite(timings.tokensPerSecond),
     },
+    ...(reply.cage && { cage: reply.cage }),
   } satisfies ReplyFacts;
 }
 
@@ -192,6 +194,7 @@ const Reply = v.strictObject({
   seed: amount,
   tokens: v.strictObject({ prompt: amount, cached: amount, completion: amount, reasoning: amount }),
   timings: v.strictObject({ firstTokenMs: amount, promptMs: amount, generateMs: amount, tokensPerSecond: amount }),
+  cage: v.exactOptional(v.picklist(CAGE_LEVELS)),
 });
 /** What a message consists of beside its ids, for whoever else has to parse one. */
 export const MESSAGE_PARTS = { role: Role, origin: Origin, spans: Spans, reply: Reply } as const;

@@ -1,4 +1,5 @@
 import type { MessageId, Millis, SessionId } from "./brand.ts";
+import type { CageLevel } from "./cage-level.ts";
 import type { Label } from "./label.ts";
 
 /**
@@ -28,6 +29,8 @@ export interface ReplyFacts {
   readonly seed: number;
   readonly tokens: TokenCounts;
   readonly timings: Timings;
+  /** How the process was held that said it; absent where that was not recorded yet. */
+  readonly cage?: CageLevel;
 }
 
 export type ModelTier = "quick" | "task";

@@ -1,6 +1,6 @@
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Message, ModelTier, ReplyFacts, StopReason } from "../lib/message.ts";
-import type { EngineError } from "../engine/port.ts";
+import type { EngineCage, EngineError } from "../engine/port.ts";
 import type { HeartError } from "../heart/port.ts";
 import type { ModelError } from "../models/port.ts";
 
@@ -71,6 +71,8 @@ export type ModelState =
       readonly expectedTokensPerSecond: number;
       /** False for a base model without a chat template. */
       readonly chat: boolean;
+      /** How the engine is held; null where it is no process of its own. */
+      readonly cage: EngineCage | null;
     }
   | { readonly kind: "failed"; readonly name: string; readonly error: EngineError };
 

@@ -144,5 +144,6 @@ function readyState(model: PlannedModel, loaded: LoadedModel): ModelState {
     threads: { prompt: loaded.threads.prompt, generate: loaded.threads.generate },
     expectedTokensPerSecond: measured?.generateTokensPerSecond ?? 0,
     chat: loaded.template.source !== "none",
+    cage: loaded.cage ?? null,
   };
 }

@@ -73,6 +73,7 @@ describe("one answer", () => {
       "context",
       "session",
       "seed",
+      "cage",
     ]);
     const { messages } = await shown(result["session"]);
     expect(messages.map((message) => message.spans)).toEqual([[{ kind: "typed", text: "Hi" }], [{ kind: "model", text: ANSWER }]]);

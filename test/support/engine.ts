@@ -1,6 +1,6 @@
 /** A real engine child for tests, one thread, and where the real model lies if it is there. */
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { createEngineHost, type EngineHost, type EngineHostOptions } from "../../src/engine/host.ts";
 import type {
   ChatMessage,
@@ -13,7 +13,7 @@ import type {
   ModelEngine,
 } from "../../src/engine/port.ts";
 import type { Result } from "../../src/lib/result.ts";
-import { spawnEngine } from "../../src/platform/process.ts";
+import { spawnCagedEngine } from "../../src/platform/process.ts";
 import { systemTimers } from "../../src/platform/timers.ts";
 
 const ROOT = resolve(import.meta.dir, "../..");
@@ -21,7 +21,9 @@ const ROOT = resolve(import.meta.dir, "../..");
 /** `await using engine = startEngine()`. Nothing runs before the first request. */
 export function startEngine(options: Partial<EngineHostOptions> & { readonly env?: Record<string, string> } = {}): EngineHost {
   const env = { PATH: "/usr/bin:/bin", NOCTEM_THREADS: "1", ...options.env };
-  return createEngineHost({ spawn: () => spawnEngine(undefined, env), timers: systemTimers, ...options });
+  // In its cage, as a sitting starts it: with the folder of what it is to load.
+  const spawn: EngineHostOptions["spawn"] = (path) => spawnCagedEngine(path === null ? [] : [dirname(path)], { env });
+  return createEngineHost({ spawn, timers: systemTimers, ...options });
 }
 
 /** The starter model, beside the program or beside the checkout; null where it is not to be had. */

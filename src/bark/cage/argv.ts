@@ -1,12 +1,12 @@
 import { PROXY_SOCKET } from "../proxy/types.ts";
-import type { CagePlan, Mount } from "./types.ts";
+import type { CagePlan, ChildPlan, Mount } from "./types.ts";
 
 /** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
 export interface CageParts {
   readonly helper: string;
   /** Small files that stand in /etc: name → path on the host. */
   readonly etc: Readonly<Record<string, string>>;
-  /** `/bin` → `usr/bin` and the like where the host has them merged; else folders to bind. */
+  /** `/bin` → `usr/bin` and the like where the host has them merged, else folders to bind; and which time zone it is. */
   readonly roots: readonly Mount[];
   /** Files below /proc that speak of the host and that this kernel has. */
   readonly hidden: readonly string[];
@@ -24,7 +24,7 @@ export interface CageProxy {
 }
 
 /** Inside, out of the way of what tools look for. */
-const HELPER = "/run/noctem/helper";
+export const HELPER = "/run/noctem/helper";
 export const HOME = "/home/noctem";
 
 /**
@@ -33,7 +33,7 @@ export const HOME = "/home/noctem";
  * earlier covered.
  */
 export function bwrapOptions(
-  plan: CagePlan,
+  plan: CagePlan | ChildPlan,
   parts: CageParts,
   descriptors: CageDescriptors,
   proxy: CageProxy | null = null,
@@ -59,13 +59,13 @@ export function bwrapOptions(
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
 
 /** The root is an empty file system that is made read-only once everything stands in it. */
-function filesystem(plan: CagePlan, parts: CageParts, proxy: CageProxy | null): readonly string[] {
+function filesystem(plan: CagePlan | ChildPlan, parts: CageParts, proxy: CageProxy | null): readonly string[] {
   const { diskBytes } = plan.limits;
   return [
     ...bind("--ro-bind", "/usr", "/usr"),
-    ...parts.roots.flatMap(mountArguments),
     // Made on the way to what is mounted below them, they would be readable by their owner alone.
     ...["/etc", "/run", "/run/noctem"].flatMap((path) => ["--perms", "0755", "--dir", path]),
+    ...parts.roots.flatMap(mountArguments),
     ...Object.entries(parts.etc).flatMap(([name, from]) => bind("--ro-bind", from, `/etc/${name}`)),
     "--proc",
     "/proc",
@@ -118,7 +118,10 @@ const tmpfs = (to: string, bytes: number): readonly string[] => ["--size", Strin
  *
  * The helper sets limits that bubblewrap knows nothing of, restricts files once more by Landlock, and runs the program below itself.
  */
-export function innerCommand({ argv, limits, network, mounts, workspace }: CagePlan, same: readonly string[] = []): readonly string[] {
+export function innerCommand(
+  { argv, limits, network, mounts, workspace }: CagePlan | ChildPlan,
+  same: readonly string[] = [],
+): readonly string[] {
   const writable = mounts.flatMap((mount) => (mount.kind === "read-write" || mount.kind === "tmpfs" ? [mount.to] : []));
   const view = workspace?.mode !== "copy-on-write" ? [] : [workspace.inside, ...(workspace.git === undefined ? [] : [workspace.git.host])];
   const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...view];
@@ -132,7 +135,7 @@ export function innerCommand({ argv, limits, network, mounts, workspace }: CageP
       nofile: limits.openFiles,
       fsize: limits.fileBytes,
       core: 0,
-    }).flatMap(([name, value]) => ["--rlimit", `${name}=${value}`]),
+    }).flatMap(([name, value]) => (Number.isFinite(value) ? ["--rlimit", `${name}=${value}`] : [])),
     ...same.flatMap((identity) => ["--same", identity]),
     "--landlock-ro",
     "/",

@@ -1,14 +1,14 @@
+import type { CageLevel } from "../../lib/cage-level.ts";
 import type { Result } from "../../lib/result.ts";
 import type { NetworkReport, Reach } from "../proxy/types.ts";
 import type { BarkTier, Permit } from "../types.ts";
+
+export type { CageLevel };
 
 /**
  * What a cage is, as plain data. A plan is made by pure code (plan.ts), shown by `noctem bark explain`, covered by the digest of a permit,
  * and turned into the arguments of bubblewrap (argv.ts) by the one runner.
  */
-
-/** How a process is held on this host. Recorded with every run: nothing ever falls back silently. */
-export type CageLevel = "namespaces" | "landlock" | "none";
 
 /** Paths are absolute; `from` on the host, resolved and free of links, `to` inside. */
 export type Mount =
@@ -23,6 +23,7 @@ export type Mount =
   | { readonly kind: "mask"; readonly to: string; readonly folder: boolean }
   | { readonly kind: "link"; readonly target: string; readonly to: string };
 
+/** `Infinity` is no limit; plans of skills have none of those. */
 export interface Limits {
   readonly wallMs: number;
   readonly cpuSeconds: number;
@@ -98,6 +99,11 @@ export interface CagePlan {
   readonly limits: Limits;
   /** The least that this plan may run under. */
   readonly floor: CageLevel;
+}
+
+/** The cage of one of Noctem's own children (children.ts). No skill asked for it, so no tier, no permit and no workspace. */
+export interface ChildPlan extends Omit<CagePlan, "profile" | "tier" | "floor"> {
+  readonly profile: "engine" | "trainer" | "fetch";
 }
 
 /** Why a run was ended from outside. */

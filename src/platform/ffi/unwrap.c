@@ -2,13 +2,11 @@
 typedef struct NapiEnv *napi_env;
 typedef void *napi_value;
 typedef unsigned long long u64;
-struct part {
-  void *base;
-  u64 size;
-};
 extern int napi_unwrap(napi_env env, napi_value object, void **result);
-extern int getpid(void);
-extern long process_vm_readv(int pid, struct part *to, u64 to_count, struct part *from, u64 from_count, u64 flags);
+extern int pipe(int *ends);
+extern int close(int end);
+extern long write(int end, const void *from, u64 size);
+extern long read(int end, void *to, u64 size);
 
 /* Where the native object behind a wrapped one lies, or 0. */
 u64 noctem_unwrap(napi_env env, napi_value object) {
@@ -16,13 +14,16 @@ u64 noctem_unwrap(napi_env env, napi_value object) {
   return napi_unwrap(env, object, &native) == 0 ? (u64)native : 0;
 }
 
-/* The eight bytes at an address, or 0 where nothing can be read: a wrong address is an answer and not a crash. */
+/*
+ * The eight bytes at an address, or 0 where nothing can be read: a wrong address is an answer and not a crash. Through a pipe, because the kernel then
+ * does the looking; process_vm_readv, which is made for it, is refused in a cage.
+ */
 u64 noctem_word(u64 address) {
   u64 word = 0;
-  struct part to, from;
-  to.base = &word;
-  to.size = 8;
-  from.base = (void *)address;
-  from.size = 8;
-  return process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 8 ? word : 0;
+  int ends[2];
+  if (pipe(ends) != 0) return 0;
+  if (write(ends[1], (const void *)address, 8) != 8 || read(ends[0], &word, 8) != 8) word = 0;
+  close(ends[0]);
+  close(ends[1]);
+  return word;
 }

@@ -11,10 +11,10 @@ export function usableCores(): number {
 }
 
 /** `NOCTEM_THREADS=N` fixes all counts and measures nothing: for tests and for people who know better. */
-export function threadsFromEnv(env: Readonly<Record<string, string | undefined>> = process.env): ThreadPlan | null {
+export function threadsFromEnv(cores = usableCores(), env: Readonly<Record<string, string | undefined>> = process.env): ThreadPlan | null {
   const wanted = Number(env["NOCTEM_THREADS"]);
   if (!Number.isInteger(wanted) || wanted < 1) return null;
-  const threads = Math.min(wanted, usableCores());
+  const threads = Math.min(wanted, cores);
   return { prompt: threads, generate: threads, measured: [] };
 }
 

@@ -32,6 +32,8 @@ import { StepClock } from "./step-clock.ts";
 export interface LlamaEngineOptions {
   /** Overrides every request's plan; `null` leaves it to the request, or to measuring. */
   readonly threads?: ThreadPlan | null;
+  /** Cores to use at most; what this process may use when absent. */
+  readonly cores?: number;
   /** "public" does without node-llama-cpp's internals, as after an update that moved them. */
   readonly decoder?: "native" | "public";
 }
@@ -135,7 +137,7 @@ export class LlamaEngine implements LocalEngine {
       const source = request.template ?? ownTemplate(model);
       const template = chatTemplate(source, model);
       if (!template.ok) return err({ kind: "template-broken", path, detail: template.error });
-      const cores = usableCores();
+      const cores = this.#options.cores ?? usableCores();
       const contextSize = Math.max(64, Math.min(request.contextSize, model.trainContextSize));
       const context = await this.#clock.step(model.createContext({ contextSize, sequences: 1, threads: cores, createSignal: signal }));
       // Ends what `openDecoder` begins, after the context: disposal goes backwards.

@@ -53,6 +53,8 @@ const settle = async (): Promise<void> => {
 /** A child made of callbacks. */
 class FakeChild implements EngineProcess {
   readonly pid = 4242;
+  readonly cage = { level: "namespaces", reason: "" } as const;
+  sees: (path: string) => boolean = () => true;
   readonly received: HostMessage[] = [];
   killed = false;
   inputClosed = false;
@@ -115,13 +117,33 @@ class Pipe implements AsyncIterable<Uint8Array> {
   }
 }
 
+const MODEL = {
+  handle: "model-1",
+  title: "t",
+  architecture: "llama",
+  fileBytes: 1,
+  contextSize: 2048,
+  trainContextSize: 2048,
+  layers: 1,
+  gpu: { layers: 0, device: null, reason: "" },
+  template: { source: "none", wrapper: "" },
+  threads: { prompt: 1, generate: 1, measured: [] },
+  lastingThreads: true,
+  loadMs: 1,
+};
+
+/** What each child of the last `setUp` was started for. */
+let spawnedFor: (string | null)[] = [];
+
 function setUp({ limits = {}, ready = true }: { readonly limits?: Partial<HostLimits>; readonly ready?: boolean } = {}) {
   const time = new ManualTime();
   const children: FakeChild[] = [];
+  spawnedFor = [];
   const host = createEngineHost({
     timers: time,
     limits,
-    spawn: () => {
+    spawn: (path) => {
+      spawnedFor.push(path);
       const child = new FakeChild();
       children.push(child);
       if (ready) child.say({ type: "ready", pid: child.pid });
@@ -352,25 +374,60 @@ describe("engine host", () => {
     expect(last(children).killed).toBe(true);
   });
 
+  test("a model out of the child's sight: another child, once this one has answered; it is no death", async () => {
+    const { host, children, restarts, load } = setUp();
+    const loading = load();
+    await settle();
+    const first = last(children);
+    first.say({ type: "done", id: 1, value: MODEL });
+    expect(await loading).toMatchObject({ ok: true, value: { cage: { level: "namespaces", reason: "" } } });
+    first.sees = (path) => path === "/m.gguf";
+    const counting = host.count("model-1", []);
+    await settle();
+    const other = host.load(loadRequest("/elsewhere.gguf"), () => undefined, NEVER);
+    await settle();
+    // It is still at work.
+    expect([children.length, first.killed, restarts.length]).toEqual([1, false, 0]);
+    first.say({ type: "done", id: 2, value: { messages: [], frame: 1 } });
+    expect(await counting).toMatchObject({ ok: true });
+    await settle();
+    expect([children.length, first.killed]).toEqual([2, true]);
+    expect(restarts).toEqual([{ kind: "unavailable", detail: expect.stringContaining("another folder") }]);
+    last(children).say({ type: "done", id: 3, value: MODEL });
+    expect(await other).toMatchObject({ ok: true });
+    expect(spawnedFor).toEqual(["/m.gguf", "/elsewhere.gguf"]);
+    // Nothing waits because of it, however often it happens.
+    for (let round = 0; round < 4; round++) {
+      last(children).sees = () => false;
+      const again = load();
+      await settle();
+      last(children).say({ type: "done", id: 4 + round, value: MODEL });
+      expect(await again).toMatchObject({ ok: true });
+    }
+    expect(children).toHaveLength(6);
+  });
+
+  test("a child that dies while another is wanted in its place is a death like any", async () => {
+    const { host, children, restarts } = setUp();
+    const counting = host.count("model-1", []);
+    await settle();
+    const first = last(children);
+    first.sees = () => false;
+    const other = host.load(loadRequest("/elsewhere.gguf"), () => undefined, NEVER);
+    await settle();
+    first.die({ exitCode: null, signal: "SIGABRT" });
+    expect(await counting).toMatchObject({ ok: false, error: { kind: "crashed", signal: "SIGABRT" } });
+    await settle();
+    expect([children.length, restarts.length]).toEqual([2, 1]);
+    last(children).say({ type: "done", id: 2, value: MODEL });
+    expect(await other).toMatchObject({ ok: true });
+  });
+
   test("text that fits no context is refused before it is sent", async () => {
     const { host, children, load } = setUp();
     const loaded = load();
     await settle();
-    const model = {
-      handle: "model-1",
-      title: "t",
-      architecture: "llama",
-      fileBytes: 1,
-      contextSize: 2048,
-      trainContextSize: 2048,
-      layers: 1,
-      gpu: { layers: 0, device: null, reason: "" },
-      template: { source: "none", wrapper: "" },
-      threads: { prompt: 1, generate: 1, measured: [] },
-      lastingThreads: true,
-      loadMs: 1,
-    };
-    last(children).say({ type: "done", id: 1, value: model });
+    last(children).say({ type: "done", id: 1, value: MODEL });
     await loaded;
     const counted = await host.count("model-1", [{ role: "user", text: "x".repeat(30_000_000) }]);
     expect(counted).toMatchObject({ ok: false, error: { kind: "prompt-too-long", contextSize: 2048 } });

@@ -164,6 +164,7 @@ describe("json", () => {
       context: { used: 20, size: 2048 },
       session: SCRIPTED_SESSION,
       seed: 7,
+      cage: null,
     });
   });
 

@@ -130,6 +130,7 @@ describe("status", () => {
     threads: { prompt: 2, generate: 1 },
     expectedTokensPerSecond: 10,
     chat: true,
+    cage: null,
   } as const;
   const view: ViewState = {
     ...INITIAL_VIEW,

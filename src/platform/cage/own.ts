@@ -1,0 +1,82 @@
+/**
+ * Starts Noctem's own children in their cages, or without one where this host has none; which of the two it was is in the answer and is never left unsaid.
+ */
+import { closeSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
+import type { ChildPlan } from "../../bark/cage/types.ts";
+import type { CageLevel } from "../../lib/cage-level.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import { type CageHost, probeHost } from "./host.ts";
+import { unpackParts, type UnpackedParts } from "./parts.ts";
+
+/** A plan as something to spawn. Dispose as soon as the child says its first word, or is gone: what stood ready on the host is mounted by then. */
+export interface CagedCommand extends Disposable {
+  readonly level: CageLevel;
+  readonly command: readonly string[];
+  /** Descriptors 3 and up of the child. Closed here, once it is started, by `started()`. */
+  readonly descriptors: readonly number[];
+  started(): void;
+}
+
+export interface NoCage {
+  readonly level: CageLevel;
+  /** Sentences. */
+  readonly detail: string;
+  readonly fix: string;
+}
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Probed once a process; a host does not change its mind. */
+let known: CageHost | null = null;
+
+/** What this host has for children of our own. `parts` are those that a caller has unpacked already. */
+export function ownCageHost(parts: Pick<UnpackedParts, "landlockAbi">): CageHost {
+  return (known ??= probeHost(parts.landlockAbi));
+}
+
+/** The error says what this host lacks; whoever asked decides whether the child may run all the same. */
+export function cagedCommand(
+  plan: ChildPlan,
+  env: Env,
+  host: (parts: UnpackedParts) => CageHost = ownCageHost,
+): Result<CagedCommand, NoCage> {
+  const unpacked = unpackParts(env);
+  if (!unpacked.ok) return err({ level: "none", detail: unpacked.error, fix: "Use a build that has one." });
+  const parts = unpacked.value;
+  const opened: number[] = [];
+  const close = (): void => opened.splice(0).forEach((fd) => closeSync(fd));
+  try {
+    const { level, bwrap, detail, fix } = host(parts);
+    if (level !== "namespaces" || bwrap === null) {
+      parts[Symbol.dispose]();
+      return err({ level: "none", detail, fix });
+    }
+    const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
+    const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index) });
+    opened.push(unlinked(join(parts.folder, "args"), `${words.join("\0")}\0`), ...filters.map((path) => openSync(path, "r")));
+    return ok({
+      level,
+      command: [bwrap, "--args", "3", "--", ...innerCommand(plan)],
+      descriptors: [...opened],
+      started: close,
+      [Symbol.dispose]() {
+        close();
+        parts[Symbol.dispose]();
+      },
+    });
+  } catch (error) {
+    close();
+    parts[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Read once, and in no folder: nobody can put other arguments there. */
+function unlinked(path: string, text: string): number {
+  writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+  const fd = openSync(path, "r");
+  unlinkSync(path);
+  return fd;
+}
