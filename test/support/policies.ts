@@ -84,7 +84,16 @@ export const anyPolicy = fc.record({ own: rules("own", ["allow", "ask", "deny"])
   commands: [...(keep ? compiled.commands : []), ...own.commands],
   paths: [...(keep ? compiled.paths : []), ...own.paths],
   hosts: [...(keep ? compiled.hosts : []), ...own.hosts],
+  skills: keep ? compiled.skills : unconnected,
 }));
+
+/** A list of rules names none that is gone. */
+const unconnected = Object.fromEntries(
+  Object.entries(compiled.skills).map(([name, skill]) => [
+    name,
+    { ...skill, ...("network" in skill ? { network: { ...skill.network, rules: [] } } : {}) },
+  ]),
+);
 
 /** Overlays that mostly tighten: some would loosen, and are to be refused. */
 export const anyOverlay = fc
@@ -99,6 +108,7 @@ export const anyOverlay = fc
         {
           tier: fc.constantFrom(2, 3, 3, 4, 4),
           clearance: fc.record({ c: fc.constantFrom(0, 0, 1, 1, 3), k: fc.subarray(["heart", "files", "web"]) }, { requiredKeys: [] }),
+          network: fc.constant(null),
           limits: fc.record(
             { wallMs: fc.constantFrom(1000, 5000, 700_000), processes: fc.constantFrom(1, 16, 5000) },
             { requiredKeys: [] },

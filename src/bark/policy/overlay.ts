@@ -17,6 +17,8 @@ const SkillOverlay = v.strictObject({
   tier: v.optional(level),
   clearance: v.optional(v.strictObject({ c: v.optional(level), k: v.optional(v.array(v.string())) })),
   limits: v.optional(v.partial(LimitsSchema)),
+  /** Takes the network away. */
+  network: v.optional(v.null()),
 });
 
 const OverlaySchema = v.strictObject({
@@ -124,10 +126,13 @@ const plainly = (text: string): string => JSON.stringify(text.slice(0, 100));
 
 function tightened(base: Policy, overlay: Overlay): Policy {
   const skills = Object.entries(base.skills).map(([name, skill]) => {
-    const { tier, clearance, limits } = overlay.skills[name] ?? {};
+    const { tier, clearance, limits, network } = overlay.skills[name] ?? {};
+    const { network: connected, ...alone } = skill;
     return [
       name,
       {
+        ...alone,
+        ...(network === null || connected === undefined ? {} : { network: connected }),
         tier: tier ?? skill.tier,
         clearance: { c: clearance?.c ?? skill.clearance.c, k: clearance?.k ?? skill.clearance.k },
         limits: laidOver(skill.limits, limits),

@@ -39,7 +39,7 @@ describe("an overlay of the policy", () => {
   test("tightens what it names and leaves the rest", () => {
     const overlay = {
       ...HEAD,
-      skills: { shell: { tier: 3, limits: { wallMs: 1000 }, clearance: { c: 1, k: ["files"] } }, code_exec: { tier: 4 } },
+      skills: { shell: { tier: 3, network: null, limits: { wallMs: 1000 }, clearance: { c: 1, k: ["files"] } }, code_exec: { tier: 4 } },
       commands: [rule("deny")],
       hosts: [
         {
@@ -62,6 +62,10 @@ describe("an overlay of the policy", () => {
     expect(policy.skills["code_exec"]?.tier).toBe(4);
     expect(policy.skills["memory"]).toEqual(BASE.policy.skills["memory"]);
     expect(judgeCommand(policy, "git log")).toMatchObject({ outcome: "deny", rule: "parent.no-git" });
+    expect([policy.skills["shell"]?.network, policy.skills["code_exec"]?.network]).toEqual([
+      undefined,
+      BASE.policy.skills["code_exec"]?.network,
+    ]);
     expect(judgeCommand(policy, "ls")).toMatchObject({ outcome: "allow" });
     expect(judgeHost(policy, "docs.rs", 443).outcome).toBe("deny");
     expect(policy.environment).not.toContain("TZ");
@@ -163,6 +167,8 @@ describe("an overlay of the policy", () => {
                 -from,
                 -(Object.entries(strict.skills[name]?.limits ?? {}).find(([of]) => of === limit)?.[1] ?? Infinity),
               );
+          for (const [name, { network }] of Object.entries(strict.skills))
+            if (network !== undefined) expect(network).toEqual(lax.skills[name]?.network as typeof network);
           expect(strict.environment.filter((name) => !lax.environment.includes(name))).toEqual([]);
         },
       ),
