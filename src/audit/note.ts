@@ -21,13 +21,13 @@ export interface NoteKey {
 }
 
 const ED25519 = 1;
-const NAME = /^[^\s+\p{Cc}]{1,200}$/u;
+export const NOTE_NAME = /^[^\s+\p{Cc}]{1,200}$/u;
 
 export const checkpointText = ({ origin, size, root }: Checkpoint): string => `${origin}\n${size}\n${root.toBase64()}\n`;
 
 /** Throws where the key's name is none that a note can carry: a bug. */
 export function signNote(text: string, key: NoteKey, sign: (bytes: Uint8Array) => Uint8Array, sha256: Sha256): string {
-  if (!NAME.test(key.name)) throw new Error("not a name for a note's key");
+  if (!NOTE_NAME.test(key.name)) throw new Error("not a name for a note's key");
   const signature = sign(new TextEncoder().encode(text));
   return `${text}\n${signatureLine(key, signature, sha256)}`;
 }
@@ -41,7 +41,7 @@ function signatureLine(key: NoteKey, signature: Uint8Array, sha256: Sha256): str
 }
 
 /** SHA-256(name ‖ 0x0a ‖ type ‖ key), its first four bytes. */
-function keyId({ name, publicKey }: NoteKey, sha256: Sha256): Uint8Array {
+export function keyId({ name, publicKey }: NoteKey, sha256: Sha256): Uint8Array {
   const utf8 = new TextEncoder().encode(name);
   const bytes = new Uint8Array(utf8.length + 2 + publicKey.length);
   bytes.set(utf8);

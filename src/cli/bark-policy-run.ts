@@ -3,6 +3,7 @@ import compiled from "../../profiles/bark/policy.json";
 import { type LoadedPolicy, loadPolicy } from "../bark/policy/load.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
+import { readParentPublic } from "../platform/parent-key.ts";
 import { readSmallFile } from "../platform/settings-file.ts";
 import { applyOverlay, type EffectivePolicy } from "../bark/policy/overlay.ts";
 import type { StickLayout } from "../config/layout.ts";
@@ -48,15 +49,10 @@ export function overlayRefusal(layout: StickLayout, faults: readonly string[]): 
   return { text, code: ExitCode.DENIED };
 }
 
-/** One line of 64 hexadecimal digits; null when there is no such file. */
+/** Null when there is no such file. */
 function parentKey({ parentKey: path }: StickLayout): Result<Uint8Array | null, readonly string[]> {
-  const text = readSmallFile(path, 4096);
-  if (!text.ok) return err([`${path} cannot be read.`]);
-  if (text.value === null) return ok(null);
-  const hex = text.value.trim();
-  return /^[0-9a-f]{64}$/i.test(hex)
-    ? ok(Uint8Array.fromHex(hex))
-    : err([`${path} is no parent's key: it has to be 64 hexadecimal digits.`]);
+  const key = readParentPublic(path);
+  return key.ok ? ok(key.value?.publicKey ?? null) : err([key.error]);
 }
 
 function json(text: string): unknown {

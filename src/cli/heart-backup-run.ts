@@ -12,6 +12,7 @@ import { ExitCode } from "./exit-code.ts";
 import { deskOf, type HeartArguments, type HeartDesk, isFolder, isThere, refuseTarget, withDesk } from "./heart-desk.ts";
 import { copyErrorText } from "./heart-error-text.ts";
 import { SHORT_ID } from "./heart-status-text.ts";
+import { copyParent } from "./parent-run.ts";
 import { askYesNo } from "./question.ts";
 import { heartExists } from "./stick.ts";
 import { count } from "./time-text.ts";
@@ -128,6 +129,8 @@ export function fork(args: HeartArguments & { readonly dest: string }, io: Comma
         code: ExitCode.USAGE,
       });
     }
+    const parent = copyParent(desk.layout, target.keysDir);
+    if (!parent.ok) return desk.refuseWith("parent", parent.error);
     const text = `${args.dest} has a replica of this heart now (${forked.value.replica.slice(0, SHORT_ID)}), with its keys. Copy the program there as well.\nLater, noctem heart sync ${args.dest} --both brings the two together.\n`;
     return desk.answer({ folder, ...target, ...forked.value }, forTerminal(text));
   });

@@ -5,7 +5,9 @@ import { completionsCommand } from "./completions.ts";
 import { configCommand } from "./config.ts";
 import { doctorCommand } from "./doctor.ts";
 import { heartCommand } from "./heart.ts";
+import { initCommand } from "./init.ts";
 import { modelsCommand } from "./models.ts";
+import { parentCommand } from "./parent.ts";
 import { sessionsCommand } from "./sessions.ts";
 import { versionCommand } from "./version.ts";
 
@@ -13,6 +15,17 @@ import { versionCommand } from "./version.ts";
 export function commandTree(): Command {
   return {
     ...chatCommand,
-    commands: [modelsCommand, sessionsCommand, heartCommand, barkCommand, configCommand, doctorCommand, completionsCommand, versionCommand],
+    commands: [
+      modelsCommand,
+      sessionsCommand,
+      heartCommand,
+      barkCommand,
+      parentCommand,
+      initCommand,
+      configCommand,
+      doctorCommand,
+      completionsCommand,
+      versionCommand,
+    ],
   };
 }

@@ -19,6 +19,8 @@ export interface StickLayout {
   readonly policy: string;
   /** With it a parent's signatures are checked; absent where there is no parent. */
   readonly parentKey: string;
+  /** The parent's secret half under a passphrase, where it was made on this stick and left here. */
+  readonly parentSecret: string;
   readonly work: string;
 }
 
@@ -40,6 +42,7 @@ export function stickLayout(root: string, heart: string | null = null): StickLay
     settings: join(root, "noctem.json"),
     policy: join(root, "policy.json"),
     parentKey: join(home, "keys", "parent.pub"),
+    parentSecret: join(home, "keys", "parent.key"),
     work: join(root, "work"),
   };
 }

@@ -15,6 +15,9 @@ const privateKey = (seed: Uint8Array): KeyObject => createPrivateKey({ key: Buff
 const rawPublic = (key: KeyObject): Uint8Array =>
   Uint8Array.from(createPublicKey(key).export({ format: "der", type: "spki" }).subarray(PUBLIC.length));
 
+/** An Ed25519 key from its 32 secret bytes. */
+export const signingKey = (seed: Uint8Array): SigningKey => signer(privateKey(seed));
+
 const signer = (key: KeyObject): SigningKey => ({
   publicKey: rawPublic(key),
   sign: (bytes) => Uint8Array.from(sign(null, bytes, key)),

@@ -4,6 +4,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, wri
 import { join } from "node:path";
 import { overlayBytes } from "../../src/bark/policy/overlay.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
+import { publicLine } from "../../src/platform/parent-key.ts";
 import { NO_CAGE } from "../support/cage.ts";
 import { binary, cleanEnvironment, run, type RunResult, tempDir, type TempDir } from "../support/noctem.ts";
 import { openPty, type Pty } from "../support/pty.ts";
@@ -238,7 +239,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
       // Nobody can say whose it is.
       expect(await read()).toMatchObject({ code: 9, stderr: expect.stringContaining("keys/parent.pub") as string });
       mkdirSync(stick("keys"), { recursive: true });
-      writeFileSync(stick("keys/parent.pub"), `${parent.publicKey.toHex()}\n`);
+      writeFileSync(stick("keys/parent.pub"), publicLine({ name: "noctem-parent", publicKey: parent.publicKey }));
       expect(await read()).toMatchObject({ code: 9, stdout: expect.stringContaining('"rule":"prohibited"') as string });
       expect((await bark("run", "shell", "ls")).code).toBe(10);
       const after = await hashes();
