@@ -53,6 +53,10 @@ const listeners = TARGETS.flatMap(({ address, ports }) =>
         const [, size] = /^GET \/bytes\/(\d+)/.exec(socket.data.asked) ?? [];
         if (!socket.data.asked.includes("\r\n\r\n")) return;
         if (socket.data.asked.startsWith("GET /silent")) return;
+        if (socket.data.asked.startsWith("GET /redirect")) {
+          socket.end("HTTP/1.1 302 Found\r\nLocation: http://other.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+          return;
+        }
         if (size !== undefined) {
           socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\nConnection: close\r\n\r\n`);
           socket.data.rest = new Uint8Array(Number(size));

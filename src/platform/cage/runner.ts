@@ -16,6 +16,7 @@ import { probeHost, type CageHost } from "./host.ts";
 import { unpackParts, type UnpackedParts } from "./parts.ts";
 import { collect } from "./output.ts";
 import { supervise } from "./supervisor.ts";
+import { type HostNetwork, hostNetwork } from "../proxy/dial.ts";
 import { openProxy } from "../proxy/server.ts";
 import { followView, overlayCommand } from "./view.ts";
 
@@ -26,6 +27,8 @@ export interface CageDeps {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Another host than this one; for tests. */
   readonly host?: CageHost;
+  /** Another network than this computer's; for the stage of attacks. */
+  readonly network?: HostNetwork;
 }
 
 export interface HostCage extends Cage, Disposable {
@@ -58,7 +61,7 @@ export function hostCage(deps: CageDeps): HostCage {
       if (!made.ok) return err({ kind: "failed", detail: made.error });
       const refusal = refuse(plan, input);
       if (refusal !== null) return err({ kind: "refused", detail: refusal });
-      return await launch(plan, input, made.value, host(), deps.clock);
+      return await launch(plan, input, made.value, host(), deps);
     },
     [Symbol.dispose]() {
       if (unpacked?.ok) unpacked.value[Symbol.dispose]();
@@ -109,7 +112,7 @@ async function launch(
   input: CageInput,
   parts: UnpackedParts,
   host: CageHost,
-  clock: Clock,
+  { clock, network: reached = hostNetwork }: CageDeps,
 ): Promise<Result<CageOutcome, CageError>> {
   const { workspace, limits } = plan;
   const writes = workspace?.mode === "copy-on-write";
@@ -123,7 +126,7 @@ async function launch(
     const identity = workspace === null ? "" : identityOf(workspace.host);
     const run = ++runs;
     // Of this run alone, and gone with it: socket and token are in no plan.
-    const proxy = plan.network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${run}`), plan.network.reach);
+    const proxy = plan.network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${run}`), plan.network.reach, reached);
     if (proxy !== null) stack.defer(() => void proxy.close());
     const { network } = plan;
     const proxied =

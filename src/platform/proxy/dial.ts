@@ -14,16 +14,34 @@ import { err, ok, type Result } from "../../lib/result.ts";
 const MOST_ADDRESSES = 16;
 const MOST_TRIED = 4;
 
+/** Where names have addresses, and addresses somebody who answers. */
+export interface HostNetwork {
+  /** Rejects where there is no such name. */
+  lookup(name: string): Promise<readonly string[]>;
+  connect<T>(address: string, port: number, socket: SocketHandler<T>, data: T): Promise<Socket<T>>;
+}
+
+/** This computer's own. Not c-ares: a host's ways of finding names (its hosts file, its VPN's resolver) are the C library's. */
+export const hostNetwork: HostNetwork = {
+  lookup: async (name) => (await lookup(name, { all: true, verbatim: true })).map(({ address }) => address),
+  connect: async (hostname, port, socket, data) => await Bun.connect({ hostname, port, socket, data, allowHalfOpen: true }),
+};
+
 const failed = (reason: string): Result<never, DialFailure> => err({ verdict: "failed", rule: "proxy.unreachable", reason });
 
 /** Addresses as text, all of them public. Asked once a name: a run's later connections go to the same ones. */
 export class Addresses {
+  readonly #network: HostNetwork;
   readonly #known = new Map<string, Promise<Result<readonly string[], DialFailure>>>();
+
+  constructor(network: HostNetwork) {
+    this.#network = network;
+  }
 
   of(host: Host, withinMs: number): Promise<Result<readonly string[], DialFailure>> {
     const known = this.#known.get(host.text);
     if (known !== undefined) return known;
-    const asked = ask(host, withinMs);
+    const asked = ask(this.#network, host, withinMs);
     this.#known.set(host.text, asked);
     void asked.then((answer) => {
       // What could not be found out may be asked again; what was refused stays refused.
@@ -33,16 +51,11 @@ export class Addresses {
   }
 }
 
-async function ask(host: Host, withinMs: number): Promise<Result<readonly string[], DialFailure>> {
+async function ask(network: HostNetwork, host: Host, withinMs: number): Promise<Result<readonly string[], DialFailure>> {
   if (host.bytes !== null) return judged(host, [host.text]);
   try {
-    // Not c-ares: the host's own ways of finding names (its hosts file, its VPN's resolver) are the C library's.
-    const answers = await within(lookup(host.text, { all: true, verbatim: true }), withinMs);
-    if (answers === null) return failed(`Nobody told the addresses of ${host.text} in time.`);
-    return judged(
-      host,
-      answers.map(({ address }) => address),
-    );
+    const answers = await within(network.lookup(host.text), withinMs);
+    return answers === null ? failed(`Nobody told the addresses of ${host.text} in time.`) : judged(host, answers);
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code).slice(0, 40) : "no answer";
     return failed(`The name ${host.text} was not found (${code}).`);
@@ -81,6 +94,7 @@ async function within<T>(work: Promise<T>, ms: number): Promise<T | null> {
 
 /** One address after the other, all within `withinMs`. `data` goes with the socket; handlers hear of it only when it is the one that is given back. */
 export async function dial<T>(
+  network: HostNetwork,
   { host, port }: Authority,
   addresses: readonly string[],
   withinMs: number,
@@ -94,7 +108,7 @@ export async function dial<T>(
     const left = until - performance.now();
     if (left <= 0) break;
     let abandoned = false;
-    const dialling = Bun.connect<T>({ hostname, port, socket, data, allowHalfOpen: true });
+    const dialling = network.connect(hostname, port, socket, data);
     void dialling.then(
       (late) => {
         if (abandoned) late.terminate();

@@ -3,7 +3,7 @@ import type { Gate, GateStep } from "../../bark/proxy/gate.ts";
 import type { Authority } from "../../bark/proxy/host.ts";
 import { PROXY_RULES } from "../../bark/proxy/verdict.ts";
 import type { ProxyRequest, ReachLimits } from "../../bark/proxy/types.ts";
-import { type Addresses, dial } from "./dial.ts";
+import { type Addresses, dial, type HostNetwork } from "./dial.ts";
 
 /** Bytes of a whole run, in each direction. */
 export interface Sums {
@@ -14,6 +14,7 @@ export interface Sums {
 export interface LinkDeps {
   readonly limits: ReachLimits;
   readonly sums: Sums;
+  readonly network: HostNetwork;
   readonly addresses: Addresses;
   readonly note: (request: ProxyRequest) => void;
   readonly gone: () => void;
@@ -146,11 +147,11 @@ export class Link {
   }
 
   async #dial(to: Authority): Promise<void> {
-    const { addresses, limits } = this.#deps;
+    const { addresses, limits, network } = this.#deps;
     const until = performance.now() + limits.connectMs;
     const found = await addresses.of(to.host, limits.connectMs);
     if (this.#isGone) return;
-    const dialled = found.ok ? await dial(to, found.value, until - performance.now(), FAR, this as Link) : found;
+    const dialled = found.ok ? await dial(network, to, found.value, until - performance.now(), FAR, this as Link) : found;
     if (this.#isGone) {
       if (dialled.ok) dialled.value.terminate();
       return;

@@ -8,7 +8,7 @@ import type { Socket } from "bun";
 import { Gate } from "../../bark/proxy/gate.ts";
 import { PROXY_RULES } from "../../bark/proxy/verdict.ts";
 import type { NetworkReport, ProxyRequest, Reach } from "../../bark/proxy/types.ts";
-import { Addresses } from "./dial.ts";
+import { Addresses, type HostNetwork } from "./dial.ts";
 import { Link, type Sums } from "./link.ts";
 
 export interface RunProxy {
@@ -26,7 +26,7 @@ const EVERY = 100;
 const LONGEST_PATH = 107;
 
 /** Throws where the socket cannot be made. */
-export function openProxy(socket: string, reach: Reach): RunProxy {
+export function openProxy(socket: string, reach: Reach, network: HostNetwork): RunProxy {
   if (Buffer.byteLength(socket) > LONGEST_PATH) throw new Error(`the path of the proxy's socket is too long: ${socket}`);
   const { limits } = reach;
   const token = crypto.getRandomValues(new Uint8Array(32)).toHex();
@@ -34,7 +34,7 @@ export function openProxy(socket: string, reach: Reach): RunProxy {
   const links = new Set<Link>();
   const listed: ProxyRequest[] = [];
   const sums: Sums = { up: 0, down: 0 };
-  const addresses = new Addresses();
+  const addresses = new Addresses(network);
   let [asked, ended] = [0, 0];
   const note = (request: ProxyRequest): void => {
     ended++;
@@ -42,7 +42,14 @@ export function openProxy(socket: string, reach: Reach): RunProxy {
   };
   const open = (near: Socket<Link | null>): void => {
     asked++;
-    const link = new Link(near, new Gate({ reach, isToken }), { limits, sums, addresses, note, gone: () => void links.delete(link) });
+    const link = new Link(near, new Gate({ reach, isToken }), {
+      limits,
+      sums,
+      network,
+      addresses,
+      note,
+      gone: () => void links.delete(link),
+    });
     near.data = link;
     links.add(link);
     if (links.size > limits.connections) link.end(PROXY_RULES.limit, `There are ${limits.connections} connections already.`);
