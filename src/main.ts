@@ -18,6 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return await sayVersion();
   }
   if (first === "__engine") return (await import("./engine/child.ts")).engineMain(rest);
+  if (first === "__fetch") return (await import("./fetch/child.ts")).fetchMain();
   if (first === "__bindtest") return (await import("./platform/bindtest.ts")).bindTestMain(rest);
   return (await import("./cli/run.ts")).run([...argv]);
 }

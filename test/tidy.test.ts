@@ -15,19 +15,20 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   heart: ["lib"],
   audit: ["lib", "heart"],
   bark: ["lib", "audit", "heart"],
-  skills: ["lib", "config", "heart", "bark"],
+  fetch: ["lib", "bark"],
+  skills: ["lib", "config", "heart", "bark", "fetch"],
   engine: ["lib"],
   models: ["lib", "config", "engine"],
   agent: ["lib", "config", "heart", "engine", "models"],
   session: ["lib", "config", "heart", "engine", "models", "agent"],
   headless: ["lib", "config", "session", "heart", "engine", "models"],
   tui: ["lib", "config", "session"],
-  platform: ["lib", "config", "heart", "audit", "bark", "skills", "engine", "models", "session"],
+  platform: ["lib", "config", "heart", "audit", "bark", "fetch", "skills", "engine", "models", "session"],
   cli: ["lib", "config", "heart", "audit", "bark", "skills", "engine", "models", "agent", "session", "headless", "platform", "tui"],
-  main: ["engine", "platform", "cli"],
+  main: ["engine", "fetch", "platform", "cli"],
 };
 /** Files that put real effects into pure code. They alone import `platform`. */
-const COMPOSITION_ROOTS = new Set(["src/main.ts", "src/engine/child.ts"]);
+const COMPOSITION_ROOTS = new Set(["src/main.ts", "src/engine/child.ts", "src/fetch/child.ts"]);
 /** Where an edge takes no more than a type from deeper down: errors travel inside events. */
 const TYPE_ONLY: Record<string, readonly string[]> = { headless: ["heart", "engine", "models"], tui: ["heart", "engine", "models"] };
 
@@ -37,6 +38,7 @@ const PURE_FOLDERS = [
   "src/lib",
   "src/audit",
   "src/bark",
+  "src/fetch",
   "src/skills",
   "src/config",
   "src/heart",
@@ -50,6 +52,7 @@ const MAY_HAVE_EFFECTS: Record<string, string> = {};
 const NETWORK = /\bfetch\(|node:(?:http|https|http2|net|tls|dgram|dns)|\bBun\.(?:listen|connect|serve|udpSocket|dns)\b/u;
 const MAY_REACH: Record<string, string> = {
   "src/platform/http.ts": "what a person orders: models",
+  "src/platform/fetch/wire.ts": "a page of the web, inside a cage, where nothing is reached but the cage's proxy",
   "src/platform/proxy/server.ts": "what a skill's program asks for: its cage's relay leads to a socket here",
   "src/platform/proxy/dial.ts": "and what it is allowed to reach is looked up and dialled here",
   "src/platform/redteam/stage.ts": "listeners that attacks must not reach",

@@ -1,6 +1,8 @@
+import type { Json } from "../lib/canonical-json.ts";
 import type { Label } from "../lib/label.ts";
 import type { Result } from "../lib/result.ts";
 import type { CagePlan } from "./cage/types.ts";
+import type { Executed } from "./execute.ts";
 import type { AccessObject, AccessRequest, Argument, BarkTier, Sink } from "./types.ts";
 import type { Change } from "./workspace/types.ts";
 
@@ -18,12 +20,28 @@ export interface PreparedCall {
   readonly effect: Effect;
   /** Of the result, before it is joined with the context's. */
   readonly resultLabel: Label;
+  /**
+   * Where the result leads, such as a redirect: a call of its own, which the monitor judges like any other. Null when it leads nowhere, an error when it leads where nothing can be
+   * asked for. Only looks.
+   */
+  readonly follow?: (executed: Executed) => Result<FollowingCall, SkillRefusal> | null;
+}
+
+export interface FollowingCall {
+  readonly args: Json;
+  readonly prepared: PreparedCall;
 }
 
 export type Effect =
   /** Answered from what was looked up while preparing: nothing runs. */
   | { readonly kind: "answer"; readonly read: () => Promise<Result<string, SkillRefusal>> }
-  | { readonly kind: "process"; readonly plan: CagePlan; readonly stdin: Uint8Array | null; readonly read: (stdout: string) => string }
+  | {
+      readonly kind: "process";
+      readonly plan: CagePlan;
+      readonly stdin: Uint8Array | null;
+      /** What it printed, as an answer; an error where what it printed says that it did not do what it was for. */
+      readonly read: (stdout: string) => Result<string, SkillRefusal>;
+    }
   /** Applied to the workspace by the one who applies every difference. `diff`: unified, for the person. */
   | { readonly kind: "changes"; readonly changes: readonly Change[]; readonly diff: string; readonly answer: string }
   /** A write into the heart: memory. `text` is exactly what is stored. */

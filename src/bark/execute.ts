@@ -1,6 +1,7 @@
 import type { Json } from "../lib/canonical-json.ts";
 import type { Label } from "../lib/label.ts";
-import type { Effect, PreparedCall } from "./call.ts";
+import type { Result } from "../lib/result.ts";
+import type { Effect, PreparedCall, SkillRefusal } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
 import type { Cage, CageOutcome, CagePlan, RunView } from "./cage/types.ts";
 import { refusedOf } from "./proxy/report.ts";
@@ -129,7 +130,9 @@ async function rehearse(ports: ExecutorPorts, permit: Permit, effect: ProcessEff
     const detail = ran.error.kind === "no-permit" ? ran.error.fault : ran.error.detail;
     return { status: ran.error.kind === "no-cage" ? "no-cage" : "failed", lines: [`It could not be rehearsed: ${detail}`] };
   }
-  const printed = processText(ran.value, effect.read).replace(/\n$/u, "").split("\n");
+  const printed = processText(ran.value, effect.read(textOf(ran.value.stdout)))
+    .replace(/\n$/u, "")
+    .split("\n");
   const more = printed.length - MOST_PRINTED;
   return {
     status: ran.value.code === 0 ? "done" : "failed",
@@ -173,16 +176,20 @@ async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessE
     }
   }
   const { value } = ran;
-  const text = processText(value, effect.read);
-  const ended = value.stopped === null && value.code === 0;
+  const read = effect.read(textOf(value.stdout));
+  const text = processText(value, read);
+  const ended = value.stopped === null && value.code === 0 && read.ok;
   const { blocked, incidents } = workspace === null ? NOTHING : ofReport(workspace);
   const unreached = refusedOf(value.network);
   return { status: ended ? "done" : "failed", text, blocked: [...blocked, ...unreached], incidents, cage: value, workspace };
 }
 
-function processText({ stdout, stderr, code, signal, stopped }: CageOutcome, read: (stdout: string) => string): string {
-  const decoder = new TextDecoder();
-  const said = [read(decoder.decode(stdout)), decoder.decode(stderr)].filter((part) => part.trim() !== "");
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+function processText({ stderr, code, signal, stopped }: CageOutcome, read: Result<string, SkillRefusal>): string {
+  // What was stopped had no time to say what its answer is.
+  const answer = read.ok ? read.value : stopped === null ? read.error.detail : "";
+  const said = [answer, textOf(stderr)].filter((part) => part.trim() !== "");
   if (stopped !== null) said.push(`(${STOPPED[stopped]})`);
   else if (signal !== null) said.push(`(It was ended by ${signal}.)`);
   else if (code !== 0) said.push(`(It ended with code ${code}.)`);

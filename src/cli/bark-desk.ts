@@ -17,6 +17,7 @@ import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { auditCrypto, stickKey } from "../platform/audit-crypto.ts";
 import { type HostCage, hostCage } from "../platform/cage/runner.ts";
 import { heartDeps } from "../platform/heart.ts";
+import { fetchProgram } from "../platform/fetch/program.ts";
 import { hostPrograms, workspaceReader } from "../platform/skills/reader.ts";
 import { PrivateFolder } from "../platform/private-folder.ts";
 import { workspaceSteps, type WorkspaceSteps } from "../platform/workspace/apply.ts";
@@ -26,6 +27,7 @@ import { fileOps } from "../skills/file-ops.ts";
 import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
 import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
+import { webFetch } from "../skills/web-fetch.ts";
 import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -85,6 +87,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     );
   const env = environmentFor(policy, io.env);
   const deps = { policy, reader, programs: hostPrograms, env };
+  const fetching = webFetch({ policy, program: fetchProgram() });
   const monitor = new ReferenceMonitor({
     clearanceOf: (skill) => policy.skills[skill]?.clearance ?? { c: 0, k: [] },
     // What no policy names, nobody may do.
@@ -113,7 +116,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     steps,
     pending,
     monitor,
-    registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), signalSend]),
+    registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), fetching, signalSend]),
     [Symbol.dispose]() {
       cage[Symbol.dispose]();
       staging[Symbol.dispose]();

@@ -207,8 +207,11 @@ function argumentsOf(words: readonly string[], declaration: ToolDeclaration | nu
   const types = propertyTypes(declaration);
   const known = [...types.keys()];
   const needed = requiredOf(declaration);
-  const isNamed = words.every((word) => known.includes(word.split("=", 1)[0] ?? "") && word.includes("="));
-  if (!isNamed && needed.length === 1 && words.length > 0) return ok({ [needed[0] ?? ""]: words.join(" ") });
+  const isNamed = (word: string): boolean => known.includes(word.split("=", 1)[0] ?? "") && word.includes("=");
+  // An address is one word, and others may follow it; a command is all of them.
+  if (needed.length === 1 && needed[0] === "url" && words.length > 0 && !isNamed(first))
+    return argumentsOf([`url=${first}`, ...words.slice(1)], declaration);
+  if (!words.every(isNamed) && needed.length === 1 && words.length > 0) return ok({ [needed[0] ?? ""]: words.join(" ") });
   const wrong = words.find((word) => !word.includes("="));
   if (wrong !== undefined) return err(`"${exact(wrong)}" is no NAME=VALUE. ${known.length === 0 ? "" : `There are: ${known.join(", ")}.`}`);
   return ok(

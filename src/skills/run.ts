@@ -175,7 +175,7 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
       kind: "process",
       plan,
       stdin,
-      read: git.refused === null || !/\bgit\b/.test(name) ? (out) => out : (out) => `${out}(${git.refused})\n`,
+      read: git.refused === null || !/\bgit\b/.test(name) ? ok : (out) => ok(`${out}(${git.refused})\n`),
     },
     resultLabel: { c: 1, k: hosts.length === 0 ? ["files"] : ["files", "web"], i: 0, p: [skill] },
   });

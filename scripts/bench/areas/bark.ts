@@ -108,7 +108,7 @@ export async function bark(): Promise<readonly Row[]> {
           env: {},
         }),
         stdin: null,
-        read: (stdout) => stdout,
+        read: ok,
       },
       resultLabel: LABEL,
     });

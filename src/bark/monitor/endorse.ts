@@ -53,12 +53,16 @@ export function endorse(argument: Argument, accepts: readonly TypedLiteral["type
   return { ...argument, label };
 }
 
-/** Numbers by value, where the argument is one: as a text, 0x0d is not 13. Hosts without case, everything else to the letter. */
+/** Numbers by value, where the argument is one: as a text, 0x0d is not 13. Addresses as they are asked for, hosts without case, everything else to the letter. */
 function sameValue({ type, value }: TypedLiteral, other: Argument["value"]): boolean {
   if (typeof other === "number") return type === "number" && Number(value) === other;
+  if (type === "url") return value === other || hrefOf(value) === hrefOf(other);
   if (type === "host") return value.toLowerCase() === String(other).toLowerCase();
   return value === String(other);
 }
+
+/** As a browser would write it: "https://Example.org" is "https://example.org/". What is no address equals nothing. */
+const hrefOf = (text: Argument["value"]): string | symbol => URL.parse(String(text))?.href ?? Symbol("no address");
 
 function hostOf(url: string): string | null {
   const match = /^https?:\/\/([^/?#\\@:]+)(?::\d+)?(?:[/?#]|$)/iu.exec(url);

@@ -121,6 +121,9 @@ export interface ApprovalQuestion {
 /** Of one question: each is a run of its own, and a question is no place to live in. */
 const MOST_REHEARSALS = 5;
 
+/** Times that a call may lead to a next one. */
+const MOST_STEPS = 5;
+
 export interface MonitorPorts {
   readonly clearanceOf: (skill: string) => Clearance;
   /** The least that any call of this skill is: a parent may have raised it. */
@@ -150,7 +153,22 @@ export class ReferenceMonitor {
     return decide(accessOf(request, this.#ports.clearanceOf(request.skill), this.#ports.tierOf(request.skill)));
   }
 
+  /** A call and what it leads to: each step of the way is a call of its own, judged, written down, asked about and permitted like the first. */
   async call(request: CallRequest): Promise<CallReport> {
+    let step = request;
+    for (let left = MOST_STEPS; ; left--) {
+      const report = await this.#step(step);
+      const next = report.executed === null ? null : (step.prepared.follow?.(report.executed) ?? null);
+      if (next === null) return report;
+      if (!next.ok) return { ...report, status: "denied", text: `${report.text}\n${next.error.detail}` };
+      if (left === 0)
+        return { ...report, status: "failed", text: `${report.text}\nThat is once too often: ${MOST_STEPS} times are followed.` };
+      // Where it leads was said by what has just been read, which is in the context of the next step by that.
+      step = { ...step, ...next.value, context: report.label };
+    }
+  }
+
+  async #step(request: CallRequest): Promise<CallReport> {
     const { audit, policy, executor, permits } = this.#ports;
     const { skill, prepared, context, args } = request;
     const decision = this.judge(request);
@@ -196,7 +214,8 @@ export class ReferenceMonitor {
     const { skill, prepared, context, remark, signal } = request;
     let rehearsal: Rehearsal | null = null;
     for (let left = MOST_REHEARSALS; ; left--) {
-      const mayRehearse = left > 0 && prepared.effect.kind === "process";
+      // Without a workspace there is nothing that a rehearsal could show.
+      const mayRehearse = left > 0 && prepared.effect.kind === "process" && prepared.effect.plan.workspace !== null;
       const question = { skill, prepared, decision, context, effect, policy, remark, mayRehearse, rehearsal };
       const answer = await approvals.ask(question, signal);
       if (answer !== "rehearse") return answer;
@@ -261,7 +280,7 @@ function literalsFor(argument: string): readonly TypedLiteral["type"][] {
     case "to":
       return ["path", "quoted", "word"];
     case "url":
-      return ["url"];
+      return ["url", "quoted"];
     case "command":
     case "code":
       return ["quoted"];

@@ -1,3 +1,4 @@
+import { ok } from "../../lib/result.ts";
 import type { Label } from "../../lib/label.ts";
 import type { PreparedCall } from "../call.ts";
 import { commandPlan } from "../cage/plan.ts";
@@ -73,7 +74,7 @@ export async function attackOnce(attack: Attack, deps: AttackDeps): Promise<Atta
     sink: null,
     arguments: [],
     ruled: null,
-    effect: { kind: "process", plan: { ...base, mounts: [...base.mounts, ...masks] }, stdin: null, read: (stdout) => stdout },
+    effect: { kind: "process", plan: { ...base, mounts: [...base.mounts, ...masks] }, stdin: null, read: ok },
     resultLabel: { c: 1, k: [], i: 0, p: [] },
   };
   const report = await monitor.call({
