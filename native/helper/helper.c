@@ -287,28 +287,47 @@ static void relay_start(long port, const char *path)
     relay(listener, path);
 }
 
+static void woken(int number) { (void) number; }
+
 /*
  * Stays as the first process and runs the program below itself. A program that is the first process may undo that it dies with its parent, and
  * live on when Noctem is killed; this one cannot be reached: not dumpable, so nobody's memory to write, and deaf to signals as every first process is.
+ *
+ * That it dies with its parent is not enough: the parent may be gone before it can ask for that, and a first process sees no parent to ask about. But whoever
+ * reads its output is Noctem, and nobody else; when nobody reads any more it ends, and everything in here with it.
  */
 static int first_process(char **command)
 {
     if (prctl(PR_SET_DUMPABLE, 0) != 0) die("dumpable");
+    sigset_t none, child_ended;
+    sigemptyset(&none);
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);
+    /* Heard only while waiting, so that an end between a look and the wait is not missed. */
+    struct sigaction action = { .sa_handler = woken };
+    if (sigprocmask(SIG_BLOCK, &child_ended, NULL) != 0 || sigaction(SIGCHLD, &action, NULL) != 0) die("signals");
     pid_t child = fork(), gone;
     if (child < 0) die("fork");
     if (child == 0) {
         /* A group of its own, so that it and all it starts can be stopped together. */
         setsid();
+        signal(SIGCHLD, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         execv(command[0], command);
         /* As a shell says it, so that the host can tell the cage's failure from the program's absence. */
         int code = errno == ENOENT ? 127 : 126;
         fprintf(stderr, "%s: %s\n", command[0], strerror(errno));
         exit(code);
     }
-    int status;
-    /* Orphans come here too. */
-    while ((gone = waitpid(-1, &status, 0)) != child) if (gone < 0 && errno != EINTR) return FAILED;
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    for (;;) {
+        int status;
+        /* Orphans come here too. */
+        while ((gone = waitpid(-1, &status, WNOHANG)) > 0)
+            if (gone == child) return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        if (gone < 0 && errno != EINTR) return FAILED;
+        struct pollfd reader = { .fd = STDOUT_FILENO };
+        if (ppoll(&reader, 1, NULL, &none) > 0) return FAILED;
+    }
 }
 
 static int inside(char **args)
@@ -367,31 +386,33 @@ static void put(const char *path, const char *format, ...)
 /* Folders of one view: the workspace, and the repository that it belongs to where that lies elsewhere. */
 #define FOLDERS 4
 
-struct folder { const char *lower, *same, *at; };
+struct folder { const char *lower, *same; };
 
 /*
  * One folder of the view. Where overlayfs will not have it, the host fills a copy, and says by a byte that it is there.
  * A colon or a comma in a path is the mount's own syntax: the folder is entered, and named by a dot.
+ * Not mounted over the folder itself: its name may lead elsewhere by then. Our own folder nobody else sees.
  */
 static int cover(const struct folder *folder, int index, const char *scratch, int control)
 {
-    char options[3 * 4096], upper[4096], work[4096], byte;
+    char options[3 * 4096], upper[4096], work[4096], merged[4096], byte;
     snprintf(upper, sizeof upper, "%s/upper%d", scratch, index);
     snprintf(work, sizeof work, "%s/work%d", scratch, index);
-    if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0 || chdir(folder->lower) != 0) return 0;
+    snprintf(merged, sizeof merged, "%s/merged%d", scratch, index);
+    if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0 || mkdir(merged, 0755) != 0 || chdir(folder->lower) != 0) return 0;
     expect_same(folder->same);
     snprintf(options, sizeof options, "lowerdir=.,upperdir=%s,workdir=%s,userxattr", upper, work);
-    if (mount("noctem", folder->at, "overlay", MS_NOSUID | MS_NODEV, options) == 0) return 1;
+    if (mount("noctem", merged, "overlay", MS_NOSUID | MS_NODEV, options) == 0) return 1;
     dprintf(control, "copy %d\n", index);
     ssize_t got;
     while ((got = read(control, &byte, 1)) < 0 && errno == EINTR) { }
     if (got != 1 || byte != 'y') exit(FAILED);
-    return mount(upper, folder->at, NULL, MS_BIND, NULL) == 0;
+    return mount(upper, merged, NULL, MS_BIND, NULL) == 0;
 }
 
 static int overlay(char **args)
 {
-    struct folder folders[FOLDERS] = { { NULL, NULL, NULL } };
+    struct folder folders[FOLDERS] = { { NULL, NULL } };
     const char *bytes = NULL, *scratch = NULL;
     int count = 0;
     long control = -1;
@@ -407,12 +428,11 @@ static int overlay(char **args)
         else if (strcmp(*at, "--scratch") == 0) scratch = at[1];
         else if (strcmp(*at, "--control") == 0) control = number(at[1]);
         else if (count > 0 && strcmp(*at, "--same") == 0) folders[count - 1].same = at[1];
-        else if (count > 0 && strcmp(*at, "--at") == 0) folders[count - 1].at = at[1];
         else die("unknown option %s", *at);
     }
     errno = 0;
     if (count == 0 || !bytes || !scratch || control < 0 || !*at || !at[1]) die("an option is missing");
-    for (int i = 0; i < count; i++) if (!folders[i].same || !folders[i].at) die("an option is missing");
+    for (int i = 0; i < count; i++) if (!folders[i].same) die("an option is missing");
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) die("prctl");
     uid_t uid = geteuid();
     gid_t gid = getegid();

@@ -55,7 +55,7 @@ export function renderApproval(question: ApprovalQuestion): Rendered {
 
 const VERBS = { read: "read", write: "change", run: "run", send: "send", fetch: "fetch" } as const;
 
-function exactly({ argv, workspace, network, limits }: CagePlan): readonly string[] {
+function exactly({ argv, workspace, network, limits, inputs = [] }: CagePlan): readonly string[] {
   const where =
     workspace === null
       ? "without any of your files"
@@ -64,6 +64,7 @@ function exactly({ argv, workspace, network, limits }: CagePlan): readonly strin
     `Exactly: ${argv.map(quoted).join(" ")}`,
     `It runs ${where}, ${network.kind === "none" ? "without a network" : "with a network"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
     ...(network.kind === "none" ? [] : reachLines(network.reach)),
+    ...(inputs.length === 0 ? [] : [`It goes by these files as they are now: ${inputs.map(({ path }) => exact(path)).join(", ")}.`]),
   ];
 }
 

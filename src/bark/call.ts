@@ -41,6 +41,8 @@ export type Effect =
       readonly stdin: Uint8Array | null;
       /** What it printed, as an answer; an error where what it printed says that it did not do what it was for. */
       readonly read: (stdout: string) => Result<string, SkillRefusal>;
+      /** Looks again, after the answer, at what the plan rests on: a sentence when it is not what it was. A question may stand for minutes. */
+      readonly recheck?: () => string | null;
     }
   /** Applied to the workspace by the one who applies every difference. `diff`: unified, for the person. */
   | { readonly kind: "changes"; readonly changes: readonly Change[]; readonly diff: string; readonly answer: string }

@@ -157,6 +157,8 @@ type ProcessEffect = Extract<Effect, { kind: "process" }>;
 
 /** The cage spends the permit itself, on the plan and the input that it is about to run (`describeRun`). */
 async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessEffect, signal: AbortSignal): Promise<Executed> {
+  const changed = effect.recheck?.() ?? null;
+  if (changed !== null) return failed("denied", changed);
   let workspace: WorkspaceReport | null = null;
   const ran = await ports.cage.run(permit, effect.plan, {
     stdin: effect.stdin,

@@ -84,6 +84,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
       at,
       () => staging.path(),
       (path) => meetsOwnFiles(path, layout),
+      ownFiles(layout),
     );
   const env = environmentFor(policy, io.env);
   const deps = { policy, reader, programs: hostPrograms, env };
@@ -165,7 +166,16 @@ function real(path: string): string | null {
   }
 }
 
-function environmentFor(policy: Policy, env: CommandIo["env"]): Record<string, string> {
+/** What no skill reads by another name either. */
+export const ownFiles = ({ heart, keys, settings, policy, parentKey }: StickLayout): readonly string[] => [
+  heart,
+  keys,
+  settings,
+  policy,
+  parentKey,
+];
+
+export function environmentFor(policy: Policy, env: CommandIo["env"]): Record<string, string> {
   return Object.fromEntries(
     policy.environment.flatMap((name) => {
       const value = env[name];

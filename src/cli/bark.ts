@@ -61,7 +61,16 @@ export const barkCommand = defineCommand({
       about: [
         "Everything happens on a stage of its own in a temporary folder: a home with made-up secrets, a listener, a socket, a process. Ends with 11 when an attack got through.",
       ],
-      options: { ...JSON_OPTION, only: { type: "string", value: "WORD", describe: "Only attacks whose name or group contains it" } },
+      options: {
+        ...JSON_OPTION,
+        only: { type: "string", value: "WORDS", describe: "Only attacks whose name or group contains one of these words (commas between)" },
+        swaps: {
+          type: "number",
+          value: "N",
+          describe: "How often a race swaps a name at least (default 500)",
+          range: { min: 1, max: 1_000_000, integer: true },
+        },
+      },
       examples: [["noctem bark redteam --only sockets", "one group"]],
       run: async (args, io) => await (await import("./bark-redteam-run.ts")).redteam(args, io),
     }),

@@ -54,6 +54,8 @@ function prepare(args: Arguments, workspace: string, files: WorkspaceReader, pol
   const place = args.path === undefined ? ok("") : placeIn(workspace, args.path);
   if (!place.ok) return place;
   const at = place.value;
+  const isSecret = (path: string): boolean => judgePath(policy, "read", path).outcome !== "allow";
+  if (files.isAlias(at, isSecret)) return refuse("unsuitable", `${short(at)} is another name of a file that no skill reads.`);
   switch (args.operation) {
     case "read":
       return reading(args.operation, at, policy, () => readLines(files, at, args.from ?? 1, args.lines ?? MOST_LINES));
@@ -72,7 +74,7 @@ function prepare(args: Arguments, workspace: string, files: WorkspaceReader, pol
         if (!found.ok) return found;
         const { hits, more } = found.value;
         const lines = hits
-          .filter((hit) => judgePath(policy, "read", hit.path).outcome === "allow")
+          .filter((hit) => !isSecret(hit.path) && !files.isAlias(hit.path, isSecret))
           .map((hit) => `${hit.path}:${hit.line}: ${hit.text}`);
         return ok(lines.length === 0 ? "Nothing was found." : `${lines.join("\n")}${more ? "\n(and more)" : ""}`);
       });

@@ -35,6 +35,8 @@ export interface WorkspaceReader {
   secrets(isSecret: (path: string) => boolean): readonly { readonly path: string; readonly folder: boolean }[] | null;
   /** The repository that the workspace belongs to where it lies elsewhere, or a sentence why it is not taken; and the filters that its settings name. */
   git(): { readonly joined: JoinedGit | null; readonly refused: string | null; readonly filters: readonly string[] };
+  /** Whether a file is another name (a hard link) of one that `secrets` finds, or of one of Noctem's own. Costs the walk only for a file that has several names. */
+  isAlias(path: string, isSecret: (path: string) => boolean): boolean;
   /** Every file, folder or link of this name, relative to the workspace, by the same walk. */
   named(name: string): readonly string[] | null;
 }

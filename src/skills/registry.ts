@@ -30,6 +30,12 @@ export function registry(skills: readonly Skill[]): Registry {
         const hint = near === null ? `There are: ${[...byName.keys()].join(", ")}.` : `Is it ${near}?`;
         return err({ kind: "not-found", detail: `There is no skill ${short(name)}. ${hint}` });
       }
+      // Half of a surrogate pair is no text: it cannot be shown, hashed or handed to a program as what it is.
+      const odd =
+        typeof args === "object" && args !== null
+          ? Object.entries(args).find(([, value]) => typeof value === "string" && !value.isWellFormed())
+          : undefined;
+      if (odd !== undefined) return err({ kind: "bad-arguments", detail: `${name}: the argument ${short(odd[0])} is no text.` });
       const parsed = v.safeParse(skill.arguments, args);
       if (!parsed.success) return err({ kind: "bad-arguments", detail: `${name}: ${problem(parsed.issues[0])}` });
       return await skill.prepare(parsed.output, context);

@@ -140,11 +140,12 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   const asked = hosts.length === 0 ? null : askReach(policy, skill, hosts);
   if (asked?.ok === false) return err({ kind: "bad-arguments", detail: asked.error });
   const ruled = asked === null ? call.ruled : stricter(call.ruled, asked.value.ruling);
-  const secrets = reader(workspace).secrets((path) => judgePath(policy, "read", path).outcome !== "allow");
+  const look = () => reader(workspace).secrets((path) => judgePath(policy, "read", path).outcome !== "allow");
+  const secrets = look();
   if (secrets === null)
     return err({
       kind: "too-large",
-      detail: `There is too much in ${short(workspace)} to look for passwords and keys that a command must not read. Use a smaller workspace.`,
+      detail: `${short(workspace)} cannot be looked through for passwords and keys that a command must not read: it holds too much, or is no folder any more. Use a smaller workspace.`,
     });
   const limits = policy.skills[skill]?.limits;
   if (limits === undefined) return err({ kind: "unavailable", detail: `The policy has no limits for ${skill}.` });
@@ -152,7 +153,13 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   const git = reader(workspace).git();
   const network = networkOf(asked?.value ?? null);
   const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network, limits, env, git });
-  const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks] };
+  // What is on the list starts at once; what is asked about may wait for minutes, and the world goes on.
+  const inputs = tier > 2 && kind === "command" ? inputsOf(name, workspace, reader(workspace)) : [];
+  const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks], ...(inputs.length === 0 ? {} : { inputs }) };
+  const recheck = (): string | null =>
+    JSON.stringify(look()) === JSON.stringify(secrets)
+      ? null
+      : "Passwords or keys came into the workspace, or left it, while this was asked about. Ask again.";
   return ok({
     tier,
     operation: "run",
@@ -176,6 +183,7 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
       plan,
       stdin,
       read: git.refused === null || !/\bgit\b/.test(name) ? ok : (out) => ok(`${out}(${git.refused})\n`),
+      ...(tier > 2 ? { recheck } : {}),
     },
     resultLabel: { c: 1, k: hosts.length === 0 ? ["files"] : ["files", "web"], i: 0, p: [skill] },
   });
@@ -189,3 +197,39 @@ const stricter = (command: AccessRequest["ruled"], host: Asked["ruling"]): Acces
   command === null || (command.outcome !== "deny" && host.outcome === "deny") || (command.outcome === "allow" && host.outcome !== "allow")
     ? host
     : command;
+
+/** Words of a command that are looked at, and bytes of a file that is bound. */
+const MOST_WORDS = 200;
+const MOST_INPUT = 16 << 20;
+/** What makes and package managers run without being told its name. */
+const READ_BY_NAME = [
+  "Makefile",
+  "makefile",
+  "GNUmakefile",
+  "package.json",
+  "Cargo.toml",
+  "build.rs",
+  "setup.py",
+  "pyproject.toml",
+  "CMakeLists.txt",
+  "justfile",
+];
+
+/** The files of the workspace that a command names, with their hashes: a script that is changed after the yes is another script. A word too many binds one file too many. */
+function inputsOf(command: string, workspace: string, files: WorkspaceReader): NonNullable<CagePlan["inputs"]> {
+  const words = command.split(/[\s'"`;|&<>()=]+/u).slice(0, MOST_WORDS);
+  const names = new Set([
+    ...words.map((word) => (word.startsWith(`${workspace}/`) ? word.slice(workspace.length + 1) : word).replace(/^(?:\.\/+)+/, "")),
+    ...READ_BY_NAME,
+  ]);
+  return [...names].flatMap((path) => {
+    if (!isPlainPath(path)) return [];
+    const { kind, bytes } = files.look(path);
+    if (kind !== "file" || bytes > MOST_INPUT) return [];
+    const found = files.before(path);
+    return found.kind === "file" ? [{ path, sha256: found.sha256 }] : [];
+  });
+}
+
+const isPlainPath = (path: string): boolean =>
+  path !== "" && !path.includes("\0") && path.split("/").every((part) => part !== "" && part !== "." && part !== "..");

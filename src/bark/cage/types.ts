@@ -93,6 +93,8 @@ export interface CagePlan {
   readonly env: Readonly<Record<string, string>>;
   readonly mounts: readonly Mount[];
   readonly workspace: WorkspaceView | null;
+  /** Files of the workspace as they were when somebody said yes: with other bytes the program is not started. Paths relative to it, SHA-256 in hex. */
+  readonly inputs?: readonly { readonly path: string; readonly sha256: string }[];
   /** `deny` for every cage, `allow` stacked on it for commands and code. */
   readonly seccomp: "deny" | "deny+allow";
   readonly network: CageNetwork;

@@ -2,7 +2,7 @@
  * A control group for one run, where this process may make one: the kernel then counts processes and memory of all of them together, at the moment they are asked for. Root
  * needs it, because RLIMIT_NPROC does not bind it and a fork bomb is faster than whoever counts from outside.
  */
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Limits } from "../../bark/cage/types.ts";
 
@@ -16,6 +16,7 @@ const OWN = 4;
 
 /** Null where none can be made: the limits of each process and the supervisor are what is left. */
 export function runGroup(name: string, limits: Limits, root = "/sys/fs/cgroup"): RunGroup | null {
+  sweep(root);
   const folders: string[] = [];
   const dispose = (): void => folders.toReversed().forEach(remove);
   try {
@@ -33,6 +34,22 @@ export function runGroup(name: string, limits: Limits, root = "/sys/fs/cgroup"):
   } catch {
     dispose();
     return null;
+  }
+}
+
+/** Groups of a Noctem that was killed: empty since the kernel ended their processes with it, and nobody else's to remove. */
+function sweep(root: string): void {
+  for (const parent of [root, join(root, "pids"), join(root, "memory")]) {
+    if (!existsSync(parent)) continue;
+    for (const name of readdirSync(parent)) {
+      const pid = /^noctem-(\d+)-\d+$/.exec(name)?.[1];
+      if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+      try {
+        rmdirSync(join(parent, name));
+      } catch {
+        // Its last process is not gone yet; the next run takes it away.
+      }
+    }
   }
 }
 

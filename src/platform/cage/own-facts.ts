@@ -8,6 +8,9 @@ const SOURCES = new URL("../../..", import.meta.url).pathname;
 /** What a run from source consists of, below the checkout. */
 const SOURCE_PARTS = ["src", "node_modules", "package.json", "profiles", "tsconfig.json"];
 
+/** How this program starts itself. */
+export const selfCommand = (): readonly string[] => (COMPILED ? [process.execPath] : [process.execPath, join(SOURCES, "src/main.ts")]);
+
 /** How this program starts itself with a hidden command: the executable, or bun with the sources while developing. */
 export function ownCommand(hidden: string, source: string): readonly string[] {
   return COMPILED ? [process.execPath, hidden] : [process.execPath, join(SOURCES, source)];

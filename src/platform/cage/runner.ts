@@ -2,7 +2,7 @@
  * Runs a plan in a cage: the only code that starts a skill's process. A permit is spent on the exact plan and input before anything of it
  * is looked at.
  */
-import { closeSync, fstatSync, lstatSync, openSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { entering, runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
@@ -17,8 +17,11 @@ import { unpackParts, type UnpackedParts } from "./parts.ts";
 import { collect } from "./output.ts";
 import { supervise } from "./supervisor.ts";
 import { type HostNetwork, hostNetwork } from "../proxy/dial.ts";
+import { beneath } from "../workspace/beneath.ts";
+import { beforeOf } from "../workspace/view.ts";
 import { openProxy } from "../proxy/server.ts";
-import { followView, overlayCommand } from "./view.ts";
+import { isPlain, isResolved } from "./paths.ts";
+import { followView, identityOf, mergedAt, overlayCommand } from "./view.ts";
 
 export interface CageDeps {
   readonly permits: PermitDesk;
@@ -87,24 +90,15 @@ function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
   if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
   const masked = plan.mounts.find((mount) => mount.kind === "mask" && !isResolved(mount.to));
   if (masked !== undefined) return `${masked.to} is a link, lies behind one, or is gone.`;
+  const changed = plan.inputs?.find(({ path, sha256 }) => !isStill(plan.workspace?.host ?? "", path, sha256));
+  if (changed !== undefined) return `${changed.path} is not what it was when this was asked about. Ask again.`;
   const odd = [...plan.mounts.map(({ to }) => to), plan.workspace?.inside ?? "/tmp", plan.cwd].find((path) => !isPlain(path));
   return odd === undefined ? null : `${odd} is no plain absolute path.`;
 }
 
-const isPlain = (path: string): boolean =>
-  path.startsWith("/") &&
-  !path.includes("\0") &&
-  !path
-    .slice(1)
-    .split("/")
-    .some((part) => part === "." || part === "..");
-
-function isResolved(path: string): boolean {
-  try {
-    return isPlain(path) && realpathSync(path) === path && !lstatSync(path).isSymbolicLink();
-  } catch {
-    return false;
-  }
+function isStill(workspace: string, path: string, sha256: string): boolean {
+  const found = beneath(workspace, path, (folder, name) => beforeOf(folder, name));
+  return found?.kind === "file" && found.sha256 === sha256;
 }
 
 async function launch(
@@ -122,7 +116,7 @@ async function launch(
   try {
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
     // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
-    const whole = withWorkspace(plan);
+    const whole = withWorkspace(plan, writes ? join(parts.folder, "view") : null);
     const identity = workspace === null ? "" : identityOf(workspace.host);
     const run = ++runs;
     // Of this run alone, and gone with it: socket and token are in no plan.
@@ -140,7 +134,8 @@ async function launch(
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
     const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
-    const inner = writes ? [...overlayCommand(folders.map(identityOf), parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const identities = folders.map(identityOf);
+    const inner = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
@@ -169,7 +164,15 @@ async function launch(
         collect(stream, budget, over, (bytes) => input.onOutput?.(index === 0 ? "stdout" : "stderr", bytes)),
       ) as [Promise<Uint8Array>, Promise<Uint8Array>];
       const view = writes
-        ? await followView(child, input, { scratch: join(parts.folder, "view"), workspace, diskBytes: limits.diskBytes, since, kill })
+        ? await followView(child, input, {
+            scratch: join(parts.folder, "view"),
+            workspace,
+            identities,
+            diskBytes: limits.diskBytes,
+            since,
+            kill,
+            isStopped: () => stopped !== null,
+          })
         : null;
       if (view !== null && "failure" in view) return err(view.failure);
       await child.exited;
@@ -202,21 +205,15 @@ async function launch(
 /** Names runs of this process apart. */
 let runs = 0;
 
-/** Looked at before the mount, and compared after it by the helper. */
-function identityOf(path: string): string {
-  const { dev, ino } = lstatSync(path, { bigint: true });
-  return `${path}:${dev}:${ino}`;
-}
-
 /** The workspace comes after the other mounts, so that nothing of the plan covers a part of it unseen, and what is masked in it after that. */
-function withWorkspace(plan: CagePlan): CagePlan {
+function withWorkspace(plan: CagePlan, view: string | null): CagePlan {
   const { workspace } = plan;
   if (workspace === null) return plan;
   const { host, inside, git } = workspace;
   const kind = workspace.mode === "copy-on-write" ? "read-write" : "read-only";
   const mounts: Mount[] = [
-    { kind, from: host, to: inside },
-    ...(git === undefined ? [] : [{ kind, from: git.host, to: git.host } as const]),
+    { kind, from: view === null ? host : mergedAt(view, 0), to: inside },
+    ...(git === undefined ? [] : [{ kind, from: view === null ? git.host : mergedAt(view, 1), to: git.host } as const]),
   ];
   const isMask = (at: Mount): boolean => at.kind === "mask";
   return { ...plan, mounts: [...plan.mounts.filter((at) => !isMask(at)), ...mounts, ...plan.mounts.filter(isMask)] };

@@ -1,25 +1,36 @@
 /** The helper that holds a copy-on-write view: how it is told to, and what it says while the program runs. */
-import { writeSync } from "node:fs";
+import { lstatSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { CageError, CageInput, FolderView, RunView, ViewKind, WorkspaceView } from "../../bark/cage/types.ts";
 import type { Result } from "../../lib/result.ts";
 import { type CopiedFolder, copyFolder } from "../workspace/copy.ts";
+import { isResolved } from "./paths.ts";
 import type { UnpackedParts } from "./parts.ts";
 
 /** Names in a workspace that is copied because it cannot be overlaid. Of bytes half of what the run may write: it writes into the same memory. */
 const MOST_COPIED = 20_000;
 
 /**
- * `folders`: each as PATH:DEV:INO. The view is mounted over the folders themselves, in a namespace where nobody else sees it: paths stay what they are.
+ * `folders`: each as PATH:DEV:INO. The view is mounted in a folder of our own, in a namespace where nobody else sees it, and bound from there to the paths inside.
+ * Mounted over the folders themselves it would follow whoever swaps a name meanwhile.
  */
 export function overlayCommand(folders: readonly string[], parts: UnpackedParts, bytes: number, control: number): readonly string[] {
   const each = folders.flatMap((identity) => {
     const path = identity.replace(/:\d+:\d+$/, "");
     // The folder that was entered, not whatever its name leads to by then.
-    return ["--lower", path, "--same", `.${identity.slice(path.length)}`, "--at", path];
+    return ["--lower", path, "--same", `.${identity.slice(path.length)}`];
   });
   const rest = Object.entries({ scratch: join(parts.folder, "view"), bytes, control });
   return [parts.helper, "overlay", ...each, ...rest.flatMap(([name, value]) => [`--${name}`, String(value)]), "--"];
+}
+
+/** Where the helper mounts a folder of the view. */
+export const mergedAt = (scratch: string, index: number): string => join(scratch, `merged${index}`);
+
+/** Looked at before the mount, and compared after it by the helper. */
+export function identityOf(path: string): string {
+  const { dev, ino } = lstatSync(path, { bigint: true });
+  return `${path}:${dev}:${ino}`;
 }
 
 interface ViewEnd {
@@ -31,16 +42,19 @@ interface ViewEnd {
 interface Followed {
   readonly scratch: string;
   readonly workspace: WorkspaceView;
+  /** Of the workspace and of its repository, before the mount. */
+  readonly identities: readonly string[];
   readonly diskBytes: number;
   readonly since: number;
   readonly kill: () => void;
+  readonly isStopped: () => boolean;
 }
 
 /** It says when the view stands or needs a copy, how the program ended, and leaves when it is let go. */
 export async function followView(
   child: Bun.Subprocess,
   input: CageInput,
-  { scratch, workspace, diskBytes, since, kill }: Followed,
+  { scratch, workspace, identities, diskBytes, since, kill, isStopped }: Followed,
 ): Promise<ViewEnd | { readonly failure: CageError }> {
   const fd = child.stdio.at(-1);
   if (typeof fd !== "number") throw new Error("no control channel");
@@ -76,10 +90,24 @@ export async function followView(
   if (end !== null && input.onView !== undefined) {
     const of = (index: number): FolderView & { readonly copied: CopiedFolder | null } => {
       const lower = folders[index] ?? "";
-      return { upper: join(root, scratch, `upper${index}`), merged: join(root, lower), lower, since, copied: copies.get(index) ?? null };
+      return {
+        upper: join(root, scratch, `upper${index}`),
+        merged: join(root, mergedAt(scratch, index)),
+        lower,
+        since,
+        copied: copies.get(index) ?? null,
+      };
     };
     const view: RunView = { ...of(0), kind, git: workspace.git === undefined ? null : { ...of(1), ...workspace.git } };
-    await input.onView(view);
+    // What was written into a view of one folder is not applied to another of its name.
+    const other = folders.find((path, index) => !isResolved(path) || identityOf(path) !== identities[index]);
+    if (other !== undefined) return fail(`${other} is not what it was when the program began; nothing was written to it.`);
+    try {
+      await input.onView(view);
+    } catch (error) {
+      // Ended from outside in the middle of it: the view went with the run.
+      if (!isStopped()) throw error;
+    }
   }
   kill();
   return { ...(end ?? { code: null, signal: "SIGKILL" }), kind };

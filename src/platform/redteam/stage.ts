@@ -1,9 +1,10 @@
 /**
- * The stage of the attacks: a home with secrets, a workspace, a listener, a socket and a process that somebody would hit. What an attack came to is read from
- * here and from what it printed, never from how it ended.
+ * The stage of the attacks: a home with secrets, a folder like Noctem's own, a workspace, listeners, and a process that somebody would hit. What an attack came
+ * to is read from here and from what it printed, never from how it ended.
  */
 import {
   chmodSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -17,89 +18,220 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { type StickLayout, stickLayout } from "../../config/layout.ts";
 import { isProtected, plainName } from "../../bark/workspace/judge.ts";
-import type { Attack } from "../../bark/redteam/types.ts";
+import type { Attack, Planted } from "../../bark/redteam/types.ts";
+import { sweepLeftOver } from "../native/left-over.ts";
+import { ownName } from "../native/owner.ts";
+
+/** Milliseconds that a killed process may take to be gone, and how often it is looked for. */
+const DYING = 2_000;
+const LOOK = 20;
 
 export class Stage implements Disposable {
   readonly canary = `canary-${crypto.randomUUID()}`;
   readonly workspace: string;
   readonly state: string;
-  readonly #folder = realpathSync(mkdtempSync(join(tmpdir(), "noctem-redteam-")));
-  readonly #home = join(this.#folder, "home");
-  readonly #socket = join(this.#folder, "socket");
-  readonly #victim = Bun.spawn(["sleep", "3600"], { stdio: ["ignore", "ignore", "ignore"], env: { CANARY: this.canary } });
-  readonly #listeners;
+  readonly folder: string;
+  readonly home: string;
+  readonly layout: StickLayout;
+  /** In the environment of everything that runs in a cage, and a time that nothing else sleeps. */
+  readonly #mark = String(1_000_000 + Math.trunc((crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2));
+  readonly #listeners: readonly { stop(closeActiveConnections?: boolean): void; readonly port?: number }[];
+  readonly #python: string | null;
+  #victim: Bun.Subprocess | null = null;
   #reached = 0;
   #before = "";
 
-  constructor() {
-    this.workspace = join(this.#folder, "workspace");
-    this.state = join(this.#folder, "state");
-    mkdirSync(join(this.#home, ".ssh"), { recursive: true });
-    for (const name of [".ssh/id_rsa", ".bashrc", "target", "canary"])
-      writeFileSync(join(this.#home, name), `${this.canary}\n`, { mode: 0o644 });
-    chmodSync(this.#home, 0o777);
+  constructor(python: string | null) {
+    sweepLeftOver(tmpdir());
+    this.#python = python;
+    this.folder = realpathSync(mkdtempSync(join(tmpdir(), ownName())));
+    this.home = join(this.folder, "home");
+    this.workspace = join(this.folder, "workspace");
+    this.state = join(this.folder, "state");
+    this.layout = stickLayout(join(this.folder, "stick"));
+    this.#furnish();
     const socket = { open: () => void this.#reached++, data: () => undefined };
+    const unix = (path: string) => Bun.listen({ unix: path, socket });
     this.#listeners = [
       Bun.listen({ hostname: "127.0.0.1", port: 0, socket }),
-      Bun.listen({ unix: this.#socket, socket }),
-      // No file, and so not kept out by what files a cage has.
-      Bun.listen({ unix: "\0socket", socket }),
+      unix(this.#path("socket")),
+      unix(this.#path("bus")),
+      unix(this.#path("system_bus_socket")),
+      // No files, and so not kept out by what files a cage has.
+      unix(`\0${this.#abstract}`),
+      unix(`\0${this.#abstract}-bus`),
     ];
+  }
+
+  /** Also what a cage may not have changed: it lies in the home and in Noctem's own folder. */
+  #furnish(): void {
+    mkdirSync(join(this.home, ".ssh"), { recursive: true });
+    for (const name of [".ssh/id_rsa", ".bashrc", "target", "canary"])
+      writeFileSync(join(this.home, name), `${this.canary}\n`, { mode: 0o644 });
+    chmodSync(this.home, 0o777);
+    const { root, keys, heart, settings, undo, work } = this.layout;
+    for (const folder of [root, keys, undo, work]) mkdirSync(folder, { recursive: true });
+    for (const file of [heart, join(keys, "stick.key"), join(root, "noctem")]) writeFileSync(file, `${this.canary}\n`, { mode: 0o755 });
+    writeFileSync(settings, "{}\n");
+  }
+
+  #path(name: string): string {
+    return join(this.folder, name);
+  }
+  get #abstract(): string {
+    return `noctem-${this.#mark}`;
   }
 
   /** What scripts know as variables. */
   variables(): Readonly<Record<string, string>> {
-    const [tcp] = this.#listeners;
-    const port = tcp !== undefined && "port" in tcp ? String(tcp.port) : "1";
-    return { H: this.#home, W: this.workspace, PORT: port, SOCK: this.#socket, HOST_PID: String(this.#victim.pid) };
+    return {
+      H: this.home,
+      W: this.workspace,
+      STICK: this.layout.root,
+      PORT: String(this.#listeners[0]?.port ?? 1),
+      SOCK: this.#path("socket"),
+      ABSTRACT: this.#abstract,
+      BUS: this.#path("bus"),
+      SYSTEM_BUS: this.#path("system_bus_socket"),
+      ABSTRACT_BUS: `${this.#abstract}-bus`,
+      HOST_PID: String(this.#victim?.pid ?? 1),
+      MARK: this.#mark,
+    };
   }
 
   /** A workspace for one attack. */
-  set({ plant = [] }: Attack): void {
+  set({ plant = [] }: Pick<Attack, "plant">): void {
     rmSync(this.workspace, { recursive: true, force: true });
     mkdirSync(this.workspace);
     writeFileSync(join(this.workspace, "a.txt"), "hello\n");
-    const filled = (text: string): string => text.replaceAll("{H}", this.#home).replaceAll("{CANARY}", this.canary);
-    for (const planted of plant) {
-      const path = join(this.workspace, planted.path);
-      mkdirSync(dirname(path), { recursive: true });
-      if (planted.kind === "link") symlinkSync(filled(planted.target), path);
-      else writeFileSync(path, filled(planted.text));
-    }
+    for (const planted of plant) this.plant(planted);
+    if (this.#victim === null || this.#victim.exitCode !== null || this.#victim.signalCode !== null) this.#victim = this.#newVictim();
+    this.begin();
+  }
+
+  /** What stands now is what may not change. */
+  begin(): void {
     this.#reached = 0;
-    this.#before = `${treeOf(this.#home)}\n${protectedOf(this.workspace)}`;
+    this.#before = this.#kept();
+  }
+
+  plant(planted: Planted): void {
+    const path = join(this.workspace, planted.path);
+    mkdirSync(dirname(path), { recursive: true });
+    const filled = (text: string): string =>
+      text.replaceAll("{H}", this.home).replaceAll("{STICK}", this.layout.root).replaceAll("{CANARY}", this.canary);
+    switch (planted.kind) {
+      case "link":
+        symlinkSync(filled(planted.target), path);
+        return;
+      case "hard link":
+        linkSync(filled(planted.target), path);
+        return;
+      case "file":
+        writeFileSync(path, filled(planted.text));
+    }
+  }
+
+  /** Beside the workspace; what a race swaps for a folder of it. */
+  linkTo(path: string, target: string): void {
+    rmSync(path, { recursive: true, force: true });
+    symlinkSync(target, path);
+  }
+
+  /** Somebody else's process. Where there is Python it listens for datagrams as well, and one of them ends it. */
+  #newVictim(): Bun.Subprocess {
+    const sockets = [this.#path("socket.dgram"), this.#path("bus.dgram"), `\0${this.#abstract}`];
+    for (const path of sockets) if (!path.startsWith("\0")) rmSync(path, { force: true });
+    const command =
+      this.#python === null
+        ? ["sh", "-c", "while [ -d /proc/$PPID ]; do sleep 1; done"]
+        : [this.#python, "-c", LISTEN, String(process.pid), ...sockets.map((path) => path.replace("\0", "@"))];
+    const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "ignore"], env: { CANARY: this.canary } });
+    for (let tries = 0; this.#python !== null && tries < 500 && !isSocket(this.#path("bus.dgram")); tries++) Bun.sleepSync(2);
+    return child;
+  }
+
+  #kept(): string {
+    return [this.home, this.layout.root].map((folder) => treeOf(folder)).join("\n") + protectedOf(this.workspace);
   }
 
   /** What an attack came to on the host; null when nothing. */
   async harm(printed: string): Promise<string | null> {
     if (printed.includes(this.canary)) return "it printed a secret";
     if (/\bOPEN\b/.test(printed)) return `it got through: ${(/^.*\bOPEN\b.*$/m.exec(printed)?.[0] ?? "").slice(0, 100)}`;
-    if (`${treeOf(this.#home)}\n${protectedOf(this.workspace)}` !== this.#before) return "files on the host changed that it may not change";
+    if (this.#kept() !== this.#before) return "files on the host changed that it may not change";
     const out = linksOut(this.workspace, this.#before);
     if (out !== null) return `a link leads out: ${out}`;
     // A connection is seen by the listener's own turn.
     await Bun.sleep(0);
     if (this.#reached > 0) return "it reached a listener of the host";
-    if (this.#victim.exitCode !== null || this.#victim.signalCode !== null) return "it ended a process of the host";
-    const left = survivors();
+    if (this.#victim !== null && (this.#victim.exitCode !== null || this.#victim.signalCode !== null))
+      return "it reached or ended a process of the host";
+    const left = await this.survivors();
     return left === null ? null : `a process lives on: ${left}`;
+  }
+
+  /** What was started in a cage of this stage and lives, though it has had its time to die. */
+  async survivors(): Promise<string | null> {
+    for (let waited = 0; ; waited += LOOK) {
+      const left = this.#marked();
+      if (left === null || waited >= DYING) return left;
+      await Bun.sleep(LOOK);
+    }
+  }
+
+  #marked(): string | null {
+    for (const pid of readdirSync("/proc")) {
+      if (!/^\d+$/.test(pid)) continue;
+      const words = readOf(pid, "cmdline");
+      if (words.split("\0").includes(this.#mark) || readOf(pid, "environ").includes(`MARK=${this.#mark}`))
+        return (
+          words
+            .replaceAll(/[\0\n]/g, " ")
+            .trim()
+            .slice(0, 100) || pid
+        );
+    }
+    return null;
   }
 
   [Symbol.dispose](): void {
     for (const listener of this.#listeners) listener.stop(true);
-    this.#victim.kill("SIGKILL");
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#victim?.kill("SIGKILL");
+    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
+/** Ends with whoever started it. An @ stands for the NUL of an abstract address, which no argument can hold. */
+const LISTEN = `import ctypes,os,select,socket,sys
+ctypes.CDLL(None).prctl(1,9)
+if os.getppid()!=int(sys.argv[1]): sys.exit(0)
+s=[]
+for p in sys.argv[2:]:
+  s.append(socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)); s[-1].bind(p.replace('@','\\0',1) if p[0]=='@' else p)
+select.select(s,[],[],3600)`;
+
+function readOf(pid: string, name: "cmdline" | "environ"): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "latin1");
+  } catch {
+    // Gone between the two looks, or another user's.
+    return "";
+  }
+}
+
+const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
+
 /** Names, kinds and contents. */
-function treeOf(folder: string, at = ""): string {
+export function treeOf(folder: string, at = ""): string {
   return readdirSync(join(folder, at))
     .sort()
     .map((name) => {
       const path = join(at, name);
-      const stat = lstatSync(join(folder, path));
+      const stat = lstatSync(join(folder, path), { throwIfNoEntry: false });
+      if (stat === undefined) return "";
       if (stat.isDirectory()) return `${path}/\n${treeOf(folder, path)}`;
       if (stat.isSymbolicLink()) return `${path} -> ${readlinkSync(join(folder, path))}`;
       return `${path} ${stat.mode} ${stat.isFile() ? readFileSync(join(folder, path), "latin1") : "?"}`;
@@ -131,17 +263,3 @@ function linksOut(workspace: string, before: string): string | null {
 }
 
 const PLANTED = /^(?:planted|planted-dir|up) -> /;
-
-/** Scripts that try to outlive their cage are given away by how long they would sleep. */
-function survivors(): string | null {
-  for (const pid of readdirSync("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      const words = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
-      if (words[0] === "noctem-survivor" || (words[0] === "sleep" && /^30[0-3]$/.test(words[1] ?? ""))) return words.join(" ").trim();
-    } catch {
-      // Gone between the two looks.
-    }
-  }
-  return null;
-}

@@ -1,5 +1,5 @@
 /** Reading in a workspace for skills: beneath it, through no link, within bounds. */
-import { accessSync, constants, type Stats, statSync, writeFileSync } from "node:fs";
+import { accessSync, constants, lstatSync, readdirSync, type Stats, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { SkillRefusal } from "../../bark/call.ts";
 import { SEARCH_PATH } from "../../bark/cage/plan.ts";
@@ -7,7 +7,7 @@ import type { Before } from "../../bark/workspace/types.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { short } from "../../skills/place.ts";
 import type { Looked, Programs, SearchHit, WorkspaceReader } from "../../skills/ports.ts";
-import { beneath, Folder, type Name } from "../workspace/beneath.ts";
+import { beneath, Folder, type Name, whereThereIs } from "../workspace/beneath.ts";
 import { filtersOf, joinedGit } from "../workspace/git.ts";
 import { beforeOf } from "../workspace/view.ts";
 
@@ -21,8 +21,16 @@ const DEEPEST = 40;
 
 const refuse = (kind: SkillRefusal["kind"], detail: string): Result<never, SkillRefusal> => err({ kind, detail });
 
-/** `staging`: a private folder for new bytes that wait to be applied. `isOwn`: Noctem's own files, in no repository of anybody. */
-export function workspaceReader(workspace: string, staging: () => string, isOwn: (path: string) => boolean = () => false): WorkspaceReader {
+/**
+ * `staging`: a private folder for new bytes that wait to be applied. `isOwn`: Noctem's own files, in no repository of anybody. `own`: those of them whose hard
+ * links are not read either, by paths.
+ */
+export function workspaceReader(
+  workspace: string,
+  staging: () => string,
+  isOwn: (path: string) => boolean = () => false,
+  own: readonly string[] = [],
+): WorkspaceReader {
   let staged = 0;
   const look = (path: string): Looked => {
     if (path === "") return { kind: "folder", bytes: 0 };
@@ -33,12 +41,12 @@ export function workspaceReader(workspace: string, staging: () => string, isOwn:
   };
   const inFolder = <T>(path: string, work: (folder: Folder) => T): T | null => {
     if (path === "") {
-      using folder = Folder.open(workspace);
-      return work(folder);
+      using folder = whereThereIs(() => Folder.open(workspace));
+      return folder === null ? null : work(folder);
     }
     return beneath(workspace, path, (parent, name) => {
-      using folder = parent.folder(name);
-      return work(folder);
+      using folder = whereThereIs(() => parent.folder(name));
+      return folder === null ? null : work(folder);
     });
   };
   return {
@@ -102,11 +110,24 @@ export function workspaceReader(workspace: string, staging: () => string, isOwn:
     },
     secrets(isSecret) {
       const found: { path: string; folder: boolean }[] = [];
+      // By name, and by every other name that the same file has: a hard link is no copy.
+      const never = identitiesOf(own);
+      const several: { path: string; identity: string }[] = [];
+      let within: string | null = null;
       const whole = walkAll(workspace, (here, stat) => {
-        if (stat.isSymbolicLink() || !isSecret(here)) return true;
+        if (stat.isSymbolicLink()) return true;
+        const inSecret = within !== null && here.startsWith(within);
+        const secret = inSecret || isSecret(here);
+        if (stat.isFile() && stat.nlink > 1) {
+          if (secret) never.add(identityOf(stat));
+          else several.push({ path: here, identity: identityOf(stat) });
+        }
+        if (!secret || inSecret) return true;
         found.push({ path: join(workspace, here), folder: stat.isDirectory() });
-        return false;
+        within = `${here}/`;
+        return true;
       });
+      for (const { path, identity } of several) if (never.has(identity)) found.push({ path: join(workspace, path), folder: false });
       return whole ? found : null;
     },
     git() {
@@ -122,6 +143,13 @@ export function workspaceReader(workspace: string, staging: () => string, isOwn:
         return false;
       });
       return whole ? found : null;
+    },
+    isAlias(path, isSecret) {
+      if (path === "") return false;
+      const stat = beneath(workspace, path, (folder, name) => folder.stat(name));
+      if (stat === null || !stat.isFile() || stat.nlink < 2) return false;
+      const secrets = this.secrets(isSecret);
+      return secrets === null || secrets.some((secret) => secret.path === join(workspace, path));
     },
   };
 }
@@ -146,8 +174,22 @@ function walkAll(workspace: string, visit: (path: string, stat: Stats) => boolea
     }
     return true;
   };
-  using root = Folder.open(workspace);
-  return walk(root, "", 0);
+  using root = whereThereIs(() => Folder.open(workspace));
+  return root !== null && walk(root, "", 0);
+}
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
+
+/** Of files that are Noctem's own, and of those in its folders. */
+function identitiesOf(own: readonly string[]): Set<string> {
+  const identities = new Set<string>();
+  const add = (path: string, deeper: boolean): void => {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isFile() === true) identities.add(identityOf(stat));
+    else if (stat?.isDirectory() === true && deeper) for (const name of readdirSync(path)) add(join(path, name), false);
+  };
+  for (const path of own) add(path, true);
+  return identities;
 }
 
 function enter(folder: Folder, name: Name): Folder | null {

@@ -172,10 +172,12 @@ export function beneath<T>(root: string, path: string, work: (folder: Folder, na
   const parts = path.split("/");
   const name = parts.pop() ?? "";
   if (parts.length > DEEPEST) return null;
-  let folder = Folder.open(root);
+  const top = whereThereIs(() => Folder.open(root));
+  if (top === null) return null;
+  let folder = top;
   try {
     for (const part of parts) {
-      const next = enter(folder, part);
+      const next = whereThereIs(() => folder.folder(part));
       if (next === null) return null;
       folder[Symbol.dispose]();
       folder = next;
@@ -186,9 +188,10 @@ export function beneath<T>(root: string, path: string, work: (folder: Folder, na
   }
 }
 
-function enter(folder: Folder, name: string): Folder | null {
+/** Null where no folder is: nothing there, a file, or a link. The workspace itself may be swapped for one. */
+export function whereThereIs(open: () => Folder): Folder | null {
   try {
-    return folder.folder(name);
+    return open();
   } catch (error) {
     if (error instanceof Error && "code" in error && /^(?:ENOENT|ENOTDIR|ELOOP|ENAMETOOLONG)$/.test(String(error.code))) return null;
     throw error;
