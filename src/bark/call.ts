@@ -9,6 +9,8 @@ import type { Change } from "./workspace/types.ts";
 /** One call, complete: what is asked of the monitor, and the one effect that follows if it says yes. */
 export interface PreparedCall {
   readonly tier: BarkTier;
+  /** At least this where text from outside stands in the context, whatever of the arguments the person typed; absent: the same. */
+  readonly tierUntrusted?: BarkTier;
   readonly operation: AccessRequest["operation"];
   readonly changesState: boolean;
   readonly object: AccessObject;

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import type { Millis } from "../lib/brand.ts";
-import { BOTTOM, type Label } from "../lib/label.ts";
+import { BOTTOM, join, type Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { cellsUnder, putCell } from "./cells.ts";
 import { millisOf, type Hlc } from "./hlc.ts";
@@ -72,6 +72,8 @@ export interface HeartTasks {
   /** By priority, then by due date, then by age. */
   open(limit: number): readonly Task[];
   all(): readonly Task[];
+  /** The join of the labels of everything that was written about it: who shows a task shows what it was made of. */
+  labelOf(id: string): Label;
 }
 
 const insert = (name: string, columns: readonly string[]): string =>
@@ -178,6 +180,11 @@ export function heartTasks(store: TypedStore): HeartTasks {
     open: (limit) =>
       store.reading(() => db.all(OPEN_TASKS, limit).flatMap((row) => taskIn(row, read).filter(({ status }) => OPEN.has(status))), []),
     all: () => store.reading(() => db.all("select distinct elem from task_dot order by elem").flatMap((row) => taskIn(row, read)), []),
+    labelOf: (id) =>
+      store.reading(() => {
+        const { cells } = cellsUnder(db, mac, Namespace.TASK, `${id}.`);
+        return cells.reduce((label, cell) => join(label, cell.label), BOTTOM);
+      }, BOTTOM),
   };
 }
 

@@ -11,7 +11,7 @@ import type { Skill } from "./types.ts";
 
 /** Of the heart, what skills may ask. */
 export interface HeartForSkills {
-  readonly tasks: Pick<HeartTasks, "open" | "get">;
+  readonly tasks: Pick<HeartTasks, "open" | "get" | "labelOf">;
   readonly memory: HeartMemory;
   search(query: string, limit: number): Found;
 }
@@ -42,7 +42,9 @@ export const taskStatus = (heart: HeartForSkills): Skill<typeof TaskSchema> => (
         `${of} ${status}, priority ${priority}: ${title}${result === null ? "" : `\n  ${result}`}`,
     );
     const text = lines.length === 0 ? "No task is open." : lines.join("\n");
-    return Promise.resolve(ok(asking("task", id ?? "open tasks", { ...HEART, i: 2 }, () => ok(text))));
+    // What a task was made of taints again: a page may have given it its title, and a worker its result.
+    const label = tasks.reduce<Label>((all, task) => join(all, heart.tasks.labelOf(task.id)), { ...HEART, i: 2 });
+    return Promise.resolve(ok(asking("task", id ?? "open tasks", label, () => ok(text))));
   },
 });
 
@@ -113,17 +115,19 @@ const asking = (kind: "task" | "memory", name: string, label: Label, read: () =>
   call(0, { kind, name, label: { ...label, i: 4 }, reserved: false }, { kind: "answer", read: () => Promise.resolve(read()) }, label, null);
 
 /**
- * The heart takes any confidentiality, because a memory keeps the label of what it was made of. What text from outside wants remembered is asked about:
- * its key counts as steering.
+ * The heart takes any confidentiality, because a memory keeps the label of what it was made of. What text from outside wants remembered or forgotten
+ * is asked about, also under a key that the person named: they chose the key, and not what becomes of it.
  */
-const storing = (name: string, text: string, write: (label: Label) => Result<string, SkillRefusal>): PreparedCall =>
-  call(
+const storing = (name: string, text: string, write: (label: Label) => Result<string, SkillRefusal>): PreparedCall => ({
+  ...call(
     1,
     { kind: "memory", name, label: { c: 2, k: ["heart"], i: 0, p: [] }, reserved: false },
     { kind: "store", text, write },
     HEART,
     name,
-  );
+  ),
+  tierUntrusted: 3,
+});
 
 const SignalSchema = v.strictObject({ to: v.pipe(v.string(), v.minLength(1)), text: v.pipe(v.string(), v.minLength(1)) });
 

@@ -1,6 +1,6 @@
 import type { Clock } from "../../lib/ports.ts";
 import type { Json } from "../../lib/canonical-json.ts";
-import { join, type Label } from "../../lib/label.ts";
+import { Integrity, join, type Label } from "../../lib/label.ts";
 import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
 import type { Executed, Executor, Rehearsal } from "../execute.ts";
@@ -267,7 +267,8 @@ export class ReferenceMonitor {
 /** Everything that enters the decision. */
 export function accessOf(request: Omit<CallRequest, "signal" | "remark">, clearance: Clearance, least: BarkTier): AccessRequest {
   const { skill, prepared, context, plan, said } = request;
-  const tier = prepared.tier > least ? prepared.tier : least;
+  const untrusted = context.i === Integrity.UNTRUSTED ? (prepared.tierUntrusted ?? 0) : 0;
+  const tier = Math.max(prepared.tier, least, untrusted) as BarkTier;
   const { operation, changesState, object, declassifiable, sink, ruled } = prepared;
   const args = prepared.arguments.map((argument) => endorse({ ...argument, label: context }, literalsFor(argument.name), said));
   return { skill, tier, operation, changesState, context, clearance, object, declassifiable, sink, arguments: args, plan, ruled };
