@@ -3,7 +3,7 @@ import type { Label } from "../lib/label.ts";
 import type { Result } from "../lib/result.ts";
 import type { Effect, PreparedCall, SkillRefusal } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
-import type { Cage, CageOutcome, CagePlan, RunView } from "./cage/types.ts";
+import type { Cage, CageError, CageLevel, CageOutcome, CagePlan, RunView } from "./cage/types.ts";
 import { refusedOf } from "./proxy/report.ts";
 import type { Blocked, CallStatus } from "./monitor/monitor.ts";
 import type { PermitDesk } from "./monitor/permit.ts";
@@ -18,6 +18,8 @@ export interface Executed {
   readonly blocked: readonly Blocked[];
   readonly incidents: readonly { readonly rule: string; readonly reason: string }[];
   readonly cage: CageOutcome | null;
+  /** How the process was held, or what this host has where that was too little; null where none was to run. */
+  readonly level: CageLevel | null;
   /** What became of the workspace; null when nothing was to. */
   readonly workspace: WorkspaceReport | null;
 }
@@ -38,6 +40,8 @@ export interface WorkspaceReport {
 /** What a program did where nothing of it was kept, for a person who is about to answer. Bounded: an answer is about the call, not about this. */
 export interface Rehearsal {
   readonly status: CallStatus;
+  /** As of a run; null where nothing ran. */
+  readonly cage: CageLevel | null;
   readonly lines: readonly string[];
 }
 
@@ -105,7 +109,7 @@ export function executor(ports: ExecutorPorts): Executor {
     rehearse: async (permit, effect, signal) =>
       effect.kind === "process"
         ? await rehearse(ports, permit, effect, signal)
-        : { status: "failed", lines: ["Only a program can be rehearsed."] },
+        : { status: "failed", cage: null, lines: ["Only a program can be rehearsed."] },
   };
 }
 
@@ -128,7 +132,11 @@ async function rehearse(ports: ExecutorPorts, permit: Permit, effect: ProcessEff
   });
   if (!ran.ok) {
     const detail = ran.error.kind === "no-permit" ? ran.error.fault : ran.error.detail;
-    return { status: ran.error.kind === "no-cage" ? "no-cage" : "failed", lines: [`It could not be rehearsed: ${detail}`] };
+    return {
+      status: ran.error.kind === "no-cage" ? "no-cage" : "failed",
+      cage: levelOf(ran.error),
+      lines: [`It could not be rehearsed: ${detail}`],
+    };
   }
   const printed = processText(ran.value, effect.read(textOf(ran.value.stdout)))
     .replace(/\n$/u, "")
@@ -136,6 +144,7 @@ async function rehearse(ports: ExecutorPorts, permit: Permit, effect: ProcessEff
   const more = printed.length - MOST_PRINTED;
   return {
     status: ran.value.code === 0 ? "done" : "failed",
+    cage: ran.value.level,
     lines: [
       ...(printed.join("") === ""
         ? ["It printed nothing."]
@@ -145,6 +154,8 @@ async function rehearse(ports: ExecutorPorts, permit: Permit, effect: ProcessEff
     ],
   };
 }
+
+const levelOf = (error: CageError): CageLevel | null => (error.kind === "no-cage" ? error.level : null);
 
 const FAULTS = {
   unknown: "none of this monitor's",
@@ -170,7 +181,7 @@ async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessE
       case "no-permit":
         return failed("denied", `The permit for this is ${ran.error.fault}.`);
       case "no-cage":
-        return failed("no-cage", `${ran.error.detail} ${ran.error.fix}`);
+        return { ...failed("no-cage", `${ran.error.detail} ${ran.error.fix}`), level: levelOf(ran.error) };
       case "refused":
         return failed("denied", ran.error.detail);
       case "failed":
@@ -183,7 +194,15 @@ async function runProcess(ports: ExecutorPorts, permit: Permit, effect: ProcessE
   const ended = value.stopped === null && value.code === 0 && read.ok;
   const { blocked, incidents } = workspace === null ? NOTHING : ofReport(workspace);
   const unreached = refusedOf(value.network);
-  return { status: ended ? "done" : "failed", text, blocked: [...blocked, ...unreached], incidents, cage: value, workspace };
+  return {
+    status: ended ? "done" : "failed",
+    text,
+    blocked: [...blocked, ...unreached],
+    incidents,
+    cage: value,
+    level: value.level,
+    workspace,
+  };
 }
 
 const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
@@ -211,7 +230,7 @@ function ofWorkspace(report: WorkspaceReport, answer: string): Executed {
   const { blocked, incidents } = ofReport(report);
   const whole = report.refused.length === 0 && report.conflicts.length === 0 && report.pending.length === 0;
   const text = whole ? answer : blocked.map(({ what, reason }) => `${what}: ${reason}`).join("\n");
-  return { status: whole ? "done" : "failed", text, blocked, incidents, cage: null, workspace: report };
+  return { status: whole ? "done" : "failed", text, blocked, incidents, cage: null, level: null, workspace: report };
 }
 
 function ofReport({ leftOut, pending, waiting, refused, conflicts }: WorkspaceReport): Pick<Executed, "blocked" | "incidents"> {
@@ -240,8 +259,8 @@ function ofReport({ leftOut, pending, waiting, refused, conflicts }: WorkspaceRe
 }
 
 const NOTHING: Pick<Executed, "blocked" | "incidents"> = { blocked: [], incidents: [] };
-const done = (text: string): Executed => ({ status: "done", text, ...NOTHING, cage: null, workspace: null });
-const failed = (status: CallStatus, text: string): Executed => ({ status, text, ...NOTHING, cage: null, workspace: null });
+const done = (text: string): Executed => ({ status: "done", text, ...NOTHING, cage: null, level: null, workspace: null });
+const failed = (status: CallStatus, text: string): Executed => ({ status, text, ...NOTHING, cage: null, level: null, workspace: null });
 
 function describeEffect(effect: Effect, sha256: ExecutorPorts["sha256"]): Json {
   const hash = (text: string): string => sha256(new TextEncoder().encode(text)).toHex();

@@ -1,36 +1,75 @@
+import { UNHURRIED } from "../bark/cage/children.ts";
+import { TIER_FLOORS } from "../bark/cage/floors.ts";
 import { permitDesk } from "../bark/monitor/permit.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
+import { runGroup } from "../platform/cage/cgroup.ts";
+import { deviceFacts } from "../platform/cage/own-facts.ts";
+import { probeTier } from "../platform/cage/probe.ts";
 import { hostCage } from "../platform/cage/runner.ts";
+import { hostFacts } from "../platform/doctor-probes.ts";
 import { heartDeps } from "../platform/heart.ts";
+import { compiledPolicy } from "./bark-policy-run.ts";
 import type { CommandIo } from "./command.ts";
+import { checkGpuNodes, checkGroups, checkHostCage, checkTier } from "./doctor-cage.ts";
+import { engineCage, fetchCage, trainerCage } from "./doctor-children.ts";
+import { type Finding, findingLine } from "./doctor-finding.ts";
 import { ExitCode } from "./exit-code.ts";
+import { stickOf } from "./stick.ts";
 
-/** What each tier needs at least; below it its skills refuse. */
-const NEEDS = [
-  [0, "reading what the heart holds", "none"],
-  [1, "reading files", "none"],
-  [2, "listed commands, web pages", "namespaces"],
-  [3, "other commands, code, changes to files", "namespaces"],
-] as const;
+/** Whose limits the probe of a tier runs under. */
+const SKILL_OF = { 1: "file_ops", 2: "shell", 3: "code_exec" } as const;
 
-export function barkDoctor({ json }: { readonly json: boolean | undefined }, io: CommandIo): number {
+/** Builds each cage that there is on this computer, looks at it from the inside, and says what holds. */
+export async function barkDoctor({ json }: { readonly json: boolean | undefined }, io: CommandIo): Promise<number> {
   const { clock } = heartDeps();
-  using cage = hostCage({ permits: permitDesk(auditCrypto.sha256), clock, sha256: auditCrypto.sha256, env: process.env });
+  const { sha256 } = auditCrypto;
+  const permits = permitDesk(sha256);
+  using cage = hostCage({ permits, clock, sha256, env: process.env });
+  const tools = { cage, permits, clock, sha256 };
   const host = cage.host();
-  const whole = host.level === "namespaces";
-  const tiers = NEEDS.map(([tier, what, floor]) => ({ tier, what, works: floor === "none" || whole }));
-  if (json) io.out(`${JSON.stringify({ ...host, tiers })}\n`);
-  else {
-    const line = (state: string, name: string, text: string): void => io.out(`${state.padEnd(8)} ${name.padEnd(12)} ${text}\n`);
-    line(host.bwrap === null ? "broken" : "ok", "bubblewrap", host.bwrap ?? "not installed");
-    line(whole ? "ok" : "broken", "namespaces", whole ? "a cage was built and torn down" : host.detail);
-    line(
-      host.landlockAbi > 0 ? "ok" : "warning",
-      "Landlock",
-      host.landlockAbi > 0 ? `version ${host.landlockAbi}` : "this kernel has none; the cage has one fence less",
-    );
-    for (const { tier, what, works } of tiers) line(works ? "ok" : "broken", `tier ${tier}`, `${what}${works ? "" : ": refused here"}`);
-    if (host.fix !== "") io.out(`\n${host.fix}\n`);
+  const findings: Finding[] = [];
+  let overlay: boolean | null = null;
+  const say = (found: readonly Finding[]): void => {
+    findings.push(...found);
+    if (!json) for (const finding of found) io.out(findingLine(finding, io));
+  };
+  say(checkHostCage(host, hostFacts().inside));
+  const { policy } = compiledPolicy();
+  const limitsOf = (skill: string) => policy.skills[skill]?.limits ?? UNHURRIED;
+  for (const { tier } of TIER_FLOORS) {
+    if (tier === 0) {
+      say(checkTier(0, host, null, 0));
+      continue;
+    }
+    const limits = limitsOf(SKILL_OF[tier]);
+    const probed = await probeTier(tier, limits, tools);
+    if (probed.ok && probed.value.view !== null) overlay = probed.value.view === "overlay";
+    say(checkTier(tier, host, probed, limits.processes));
+    if (io.signal.aborted) return ExitCode.SIGINT;
   }
-  return whole ? ExitCode.DONE : ExitCode.NO_CAGE;
+  const { models } = stickOf(io, undefined);
+  say([await engineCage(models, host.detail), await trainerCage(models, host.detail)]);
+  const fetching = policy.skills["web_fetch"];
+  if (fetching?.network !== undefined) {
+    const { rules: _rules, ...reach } = fetching.network;
+    say([await fetchCage(fetching.limits, reach, tools, host.detail)]);
+  }
+  const machine = deviceFacts(io.env);
+  say([checkGroups(process.geteuid?.() === 0 ? groupCanBeMade(limitsOf("shell")) : null), checkGpuNodes(machine.devices, machine.packs)]);
+
+  const code = findings.find((finding) => finding.state === "broken")?.code ?? ExitCode.DONE;
+  if (json) {
+    const tiers = TIER_FLOORS.map(({ tier, what }) => ({ tier, what, works: stateOf(findings, `tier ${tier}`) !== "broken" }));
+    const told = findings.map(({ name, state, text, fix }) => ({ name, state, text, fix }));
+    io.out(`${JSON.stringify({ ...host, overlay, tiers, findings: told, code })}\n`);
+  }
+  return code;
+}
+
+const stateOf = (findings: readonly Finding[], name: string): Finding["state"] =>
+  findings.find((finding) => finding.name === name)?.state ?? "broken";
+
+function groupCanBeMade(limits: Parameters<typeof runGroup>[1]): boolean {
+  using group = runGroup(`noctem-${process.pid}-doctor`, limits);
+  return group !== null;
 }

@@ -31,8 +31,11 @@ export const barkCommand = defineCommand({
     defineCommand({
       name: "doctor",
       describe: "What this computer can hold a program with, and what each tier gets of it",
+      about: [
+        "Each cage is built and looked at from the inside by a small script that runs in it: network, files, privileges, system calls, limits. Ends with 11 where a cage is missing or does not hold.",
+      ],
       options: { ...JSON_OPTION },
-      run: async (args, io) => (await import("./bark-doctor-run.ts")).barkDoctor(args, io),
+      run: async (args, io) => await (await import("./bark-doctor-run.ts")).barkDoctor(args, io),
     }),
     defineCommand({
       name: "explain",

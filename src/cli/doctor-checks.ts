@@ -8,36 +8,8 @@ import type { NativeError } from "../platform/native/unpack.ts";
 import type { Result } from "../lib/result.ts";
 import { bytesText } from "./bytes-text.ts";
 import { heartErrorText } from "./error-text.ts";
+import { broken, type Finding, ok, warning } from "./doctor-finding.ts";
 import { ExitCode } from "./exit-code.ts";
-
-/** One line of the report. */
-export interface Finding {
-  readonly name: string;
-  readonly state: "ok" | "warning" | "broken";
-  /** What is there, without a full stop. */
-  readonly text: string;
-  /** A sentence, when there is something to do. */
-  readonly fix: string | null;
-  /** What the whole report ends in if this is the first broken line. */
-  readonly code: ExitCode;
-}
-
-type Rest = Partial<Pick<Finding, "fix" | "code">>;
-const ok = (name: string, text: string): Finding => ({ name, state: "ok", text, fix: null, code: ExitCode.DONE });
-const warning = (name: string, text: string, fix: string | null = null): Finding => ({
-  name,
-  state: "warning",
-  text,
-  fix,
-  code: ExitCode.DONE,
-});
-const broken = (name: string, text: string, code: ExitCode, { fix = null }: Rest = {}): Finding => ({
-  name,
-  state: "broken",
-  text,
-  fix,
-  code,
-});
 
 export function checkHost(host: HostFacts): readonly Finding[] {
   const text = `${host.system}, kernel ${host.kernel}, ${host.processor}, ${host.cores} core${host.cores === 1 ? "" : "s"}`;

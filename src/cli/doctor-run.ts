@@ -1,7 +1,6 @@
 import { existsSync, statSync } from "node:fs";
 import { dependencies } from "../../package.json";
 import type { StickLayout } from "../config/layout.ts";
-import { forTerminal } from "../headless/terminal-text.ts";
 import { listBackups } from "../heart/care/rotate.ts";
 import type { HeartError, HeartMode } from "../heart/port.ts";
 import { ok, type Result } from "../lib/result.ts";
@@ -21,8 +20,9 @@ import {
   checkModels,
   checkNamespaces,
   checkNative,
-  type Finding,
 } from "./doctor-checks.ts";
+import { engineCage } from "./doctor-children.ts";
+import { type Finding, findingLine } from "./doctor-finding.ts";
 import { settingsErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE, openStickHeart } from "./heart-access.ts";
@@ -36,7 +36,7 @@ export async function runDoctor(
   const findings: Finding[] = [];
   for await (const finding of examine(layout, io)) {
     findings.push(finding);
-    if (!args.json) io.out(line(finding, io));
+    if (!args.json) io.out(findingLine(finding, io));
     if (io.signal.aborted) return ExitCode.SIGINT;
   }
   const code = findings.find((finding) => finding.state === "broken")?.code ?? ExitCode.DONE;
@@ -64,6 +64,7 @@ async function* examine(layout: StickLayout, io: CommandIo): AsyncGenerator<Find
   }
   yield checkNamespaces(await userNamespaces());
   yield checkBubblewrap(await bubblewrap());
+  yield await engineCage(layout.models);
   yield* checkGpu(gpuFacts(layout.packs, dependencies["node-llama-cpp"]), layout);
   yield checkNative(nativeTrial());
   const { libraryOf } = await import("./library.ts");
@@ -95,13 +96,4 @@ function modeOf(path: string): number | null {
   } catch {
     return null;
   }
-}
-
-const COLOURS = { ok: 32, warning: 33, broken: 31 } as const;
-
-function line({ name, state, text, fix }: Finding, io: CommandIo): string {
-  const coloured = io.stdoutIsTerminal && (io.env["NO_COLOR"] ?? "") === "" && io.env["TERM"] !== "dumb";
-  const shown = coloured ? `\u001b[${COLOURS[state]}m${state}\u001b[0m` : state;
-  const pad = " ".repeat(9 - state.length);
-  return `${shown}${pad}${forTerminal(`${name}: ${text}`)}\n${fix === null ? "" : `         fix: ${forTerminal(fix)}\n`}`;
 }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { cleanEnv } from "./child-env.ts";
+import { findBwrap } from "./cage/host.ts";
 import { probeHost } from "./host-probe.ts";
 import { GPU_PACKS, type GpuPackError, type GpuPackName, verifyGpuPack } from "./native/gpu-pack.ts";
 import { type NativeError, unpackNative } from "./native/unpack.ts";
@@ -72,7 +73,8 @@ export async function userNamespaces(): Promise<TrialFacts & { readonly switches
 }
 
 export async function bubblewrap(): Promise<TrialFacts> {
-  const path = Bun.which("bwrap");
+  // The one that cages are made with, wherever PATH leads.
+  const path = findBwrap();
   if (path === null) return { path, version: null, works: false, detail: "" };
   const version = await attempt([path, "--version"]);
   const trial = await attempt([path, "--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--dev", "/dev", "true"]);

@@ -93,7 +93,8 @@ function judgeAddress(policy: Policy, { origin, authority: { host } }: WebAddres
   return ok({ ...asked.value, ruling: { rule: "host.private", outcome: "deny", reason } });
 }
 
-function fetchPlan(program: FetchDeps["program"], reach: Reach, limits: Limits): CagePlan {
+/** The cage of what reads pages. */
+export function fetchPlan(program: FetchDeps["program"], reach: Reach, limits: Limits): CagePlan {
   return {
     profile: "web_fetch",
     tier: 2,

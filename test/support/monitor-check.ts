@@ -151,10 +151,10 @@ async function play(
     describe: () => ({ version: broken === "changes" ? described++ : 0 }),
     execute: (permit) => {
       if (permits.spend(permit, { version: 0 }, now) === null) effects++;
-      return Promise.resolve({ status: "done", text: "", blocked: [], incidents: [], cage: null, workspace: null });
+      return Promise.resolve({ status: "done", text: "", blocked: [], incidents: [], cage: null, level: null, workspace: null });
     },
     rehearsed: (effect) => effect,
-    rehearse: () => Promise.resolve({ status: "failed", lines: [] }),
+    rehearse: () => Promise.resolve({ status: "failed", cage: null, lines: [] }),
   };
   const failing = err({ detail: "the log is full" });
   const monitor = new modules.ReferenceMonitor({

@@ -1,10 +1,20 @@
+import type { CageLevel } from "../../lib/cage-level.ts";
 import { HOME } from "./argv.ts";
 import type { CageNetwork, ChildPlan, Limits, Mount } from "./types.ts";
 
 /**
  * The cages of Noctem's own children. No permit is spent on them, because no skill asked: the program starts them for itself. They are held all
- * the same, because each of them parses what a stranger made: a model file, a data set, a web page.
+ * the same, because each of them parses what a stranger made: a model file, a data set. What reads web pages is a skill's call and has a permit (src/skills/web-fetch.ts).
  */
+
+/**
+ * The least that each may run under. The engine ran before there were cages and goes on where there is none, and says so with every answer; the
+ * trainer refuses.
+ */
+export const CHILD_FLOORS: Readonly<Record<ChildPlan["profile"], CageLevel>> = {
+  engine: "none",
+  trainer: "namespaces",
+};
 
 /** What this program is made of on the host: paths resolved, free of links, all read-only. */
 export interface ProgramFacts {
@@ -45,10 +55,6 @@ export interface TrainerFacts extends ChildFacts {
   readonly output: string;
 }
 
-export interface FetchFacts extends Omit<ChildFacts, "machine"> {
-  readonly limits: Limits;
-}
-
 /** llama.cpp over models that are read only; its libraries are unpacked into its own memory. */
 export function enginePlan({ program, models, machine, env }: EngineFacts): ChildPlan {
   return child("engine", program, { env, mounts: [...seen(models), ...machineMounts(machine)], limits: UNHURRIED, seccomp: "deny" });
@@ -62,11 +68,6 @@ export function trainerPlan({ program, bases, dataset, output, machine, env }: T
     ...machineMounts(machine),
   ];
   return child("trainer", program, { env, mounts, limits: UNHURRIED, seccomp: "deny" });
-}
-
-/** Turns bytes on its input into text on its output: no file but itself, no device, both filters. */
-export function fetchPlan({ program, env, limits }: FetchFacts): ChildPlan {
-  return child("fetch", program, { env, mounts: [], limits, seccomp: "deny+allow" });
 }
 
 /** Room for the libraries (30 MB), what a driver caches, and little else: writes go to memory that a model needs. Bytes. */

@@ -105,7 +105,7 @@ export interface CagePlan {
 
 /** The cage of one of Noctem's own children (children.ts). No skill asked for it, so no tier, no permit and no workspace. */
 export interface ChildPlan extends Omit<CagePlan, "profile" | "tier" | "floor"> {
-  readonly profile: "engine" | "trainer" | "fetch";
+  readonly profile: "engine" | "trainer";
 }
 
 /** Why a run was ended from outside. */

@@ -1,3 +1,4 @@
+import type { CageLevel } from "../../lib/cage-level.ts";
 import type { Clock } from "../../lib/ports.ts";
 import type { Json } from "../../lib/canonical-json.ts";
 import { Integrity, join, type Label } from "../../lib/label.ts";
@@ -94,6 +95,8 @@ export interface OutcomeEntry {
   readonly blocked: readonly Blocked[];
   /** What it asked of the network; null when it had none. */
   readonly network: NetworkReport | null;
+  /** How its process was held, or what this host had when that was too little; null where no process was to run. */
+  readonly cage: CageLevel | null;
 }
 
 export type Answer = "allowed" | "denied" | "unanswered";
@@ -240,7 +243,7 @@ export class ReferenceMonitor {
       effect,
       args,
     });
-    if (!intent.ok) return { status: "failed", lines: [`It could not be written to the log: ${intent.error.detail}`] };
+    if (!intent.ok) return { status: "failed", cage: null, lines: [`It could not be written to the log: ${intent.error.detail}`] };
     const seen = await executor.rehearse(permits.mint(executor.describe(rehearsed), clock.now()), rehearsed, signal);
     const written = audit.outcome(intent.value, {
       status: seen.status,
@@ -248,6 +251,7 @@ export class ReferenceMonitor {
       output: seen.lines.join("\n"),
       blocked: [],
       network: null,
+      cage: seen.cage,
     });
     return written.ok ? seen : { ...seen, lines: [...seen.lines, `(This could not be written to the log: ${written.error.detail})`] };
   }
@@ -257,7 +261,8 @@ export class ReferenceMonitor {
     const { status, text, blocked } = report;
     const detail = blocked[0]?.reason ?? "";
     const network = report.executed?.cage?.network ?? null;
-    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked, network });
+    const cage = report.executed?.level ?? null;
+    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked, network, cage });
     for (const { rule, reason } of report.executed?.incidents ?? []) this.#ports.audit.incident(`bark.${rule}`, reason);
     if (written.ok) return report;
     return { ...report, text: `${text}\n(How this ended could not be written to the log: ${written.error.detail})` };

@@ -40,7 +40,7 @@ export function auditTrail(
       if (written.ok) labels.set(written.value.seq, label);
       return said(written);
     },
-    outcome(ref: IntentRef, { status, detail, output, blocked, network }) {
+    outcome(ref: IntentRef, { status, detail, output, blocked, network, cage }) {
       const label = labels.get(ref.seq) ?? BOTTOM;
       labels.delete(ref.seq);
       const kept = output.toWellFormed().slice(0, MOST_PAYLOAD).toWellFormed();
@@ -48,7 +48,8 @@ export function auditTrail(
         .slice(0, MOST_BLOCKED)
         .map(({ what, rule, reason, instead }) => ({ what: short(what), rule, reason: short(reason), instead }));
       const asked = network === null ? {} : { network: networkJson(network) };
-      const payload = canonicalJson({ status, output: kept, blocked: shown, ...asked });
+      const held = cage === null ? {} : { cage };
+      const payload = canonicalJson({ status, output: kept, blocked: shown, ...asked, ...held });
       const written = log.outcome({ of: ref.seq, status, detail: short(detail) }, payload, label);
       return written.ok ? ok(undefined) : said(written);
     },

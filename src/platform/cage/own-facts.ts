@@ -30,8 +30,8 @@ const sources = (): readonly string[] => SOURCE_PARTS.map((name) => join(SOURCES
 export function deviceFacts(
   env: Readonly<Record<string, string | undefined>>,
   packs = join(dirname(process.execPath), "packs"),
-): DeviceFacts {
-  if (names(packs).length === 0) return { devices: [], folders: PROCESSOR.filter((path) => real(path) === path) };
+): DeviceFacts & { readonly packs: boolean } {
+  if (names(packs).length === 0) return { devices: [], folders: PROCESSOR.filter((path) => real(path) === path), packs: false };
   const devices = [
     ...names("/dev")
       .filter((name) => /^nvidia(\d+|ctl|-modeset|-uvm|-uvm-tools|-caps)$/u.test(name))
@@ -57,7 +57,7 @@ export function deviceFacts(
     ...libraryFolders(env),
   ];
   const there = (paths: readonly string[]): readonly string[] => paths.filter((path) => real(path) === path);
-  return { devices: there(devices), folders: there(folders) };
+  return { devices: there(devices), folders: there(folders), packs: true };
 }
 
 /** How many cores there are, which memory is near to them, and how large its pages are. */

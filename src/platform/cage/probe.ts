@@ -1,86 +1,31 @@
-/** Looks at a cage from the inside: one small script that runs in the very profile it speaks of, and what it found. `bark doctor` shows it, tests hold it. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/** Runs the probe in real cages of this host: those of the tiers, through the one runner, and those of our own children. */
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HELPER } from "../../bark/cage/argv.ts";
-import type { ChildPlan } from "../../bark/cage/types.ts";
+import { describeRun } from "../../bark/cage/describe.ts";
+import { commandPlan } from "../../bark/cage/plan.ts";
+import { type CageFacts, NAMESPACES, probeCommand, readProbe } from "../../bark/cage/probe.ts";
+import type { CagePlan, ChildPlan, Limits, ViewKind } from "../../bark/cage/types.ts";
+import type { PermitDesk } from "../../bark/monitor/permit.ts";
+import type { Clock } from "../../lib/ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { cagedCommand, type NoCage } from "./own.ts";
 import { namespaceOf } from "./own-facts.ts";
+import type { HostCage } from "./runner.ts";
 
-export interface CageFacts {
-  /** Of user, pid, net, mnt, ipc, uts: those that are not the host's. */
-  readonly namespaces: readonly string[];
-  readonly interfaces: readonly string[];
-  readonly noNewPrivileges: boolean;
-  readonly filtered: boolean;
-  /** No capability is in force, or could be had. */
-  readonly powerless: boolean;
-  readonly rootReadOnly: boolean;
-  readonly kernelReadOnly: boolean;
-  /** A file of this user's that lies outside of what the profile shows. */
-  readonly secretHidden: boolean;
-  readonly namespacesRefused: boolean;
-  readonly limits: Readonly<Record<string, string>>;
-}
-
-const NAMESPACES = ["user", "pid", "net", "mnt", "ipc", "uts"] as const;
-
-const SCRIPT = `exec 2>/dev/null
-grep -E '^(NoNewPrivs|Seccomp|CapPrm|CapEff|CapBnd|CapAmb):' /proc/self/status
-for name in ${NAMESPACES.join(" ")}; do echo "ns $name $(readlink /proc/self/ns/$name)"; done
-sed -n 's/^ *\\([^:]*\\):.*/interface \\1/p' /proc/net/dev
-grep -E '^Max (cpu time|processes|open files|file size|core file size|address space)' /proc/self/limits
-for place in / /usr/ /etc/; do (: > "\${place}noctem-probe") && echo written; done
-(exec 3<>/proc/sys/kernel/core_pattern) && echo kernel
-(exec 3<"$1") && echo secret
-echo "userns $("$2" overlay --lower / --same /:0:0 --bytes 4096 --scratch /tmp --at /tmp --control 1 -- /bin/true)"
-echo complete`;
-
-/** A command that prints what `readProbe` reads; `secret`: a file of the host's. */
-export const probeCommand = (secret: string): readonly string[] => ["/bin/sh", "-c", SCRIPT, "sh", secret, HELPER];
-
-/** Null when the script did not get to its end: then nothing it says is worth anything. */
-export function readProbe(text: string): CageFacts | null {
-  const lines = text.split("\n");
-  if (!lines.includes("complete")) return null;
-  const status = (name: string): string =>
-    lines
-      .find((line) => line.startsWith(`${name}:`))
-      ?.slice(name.length + 1)
-      .trim() ?? "";
-  const namespaces = NAMESPACES.filter((name) => {
-    const found = lines.find((line) => line.startsWith(`ns ${name} `))?.split(" ")[2] ?? "";
-    return found !== "" && found !== namespaceOf("self", name);
-  });
-  return {
-    namespaces,
-    interfaces: lines.flatMap((line) => (line.startsWith("interface ") ? [line.slice(10)] : [])),
-    noNewPrivileges: status("NoNewPrivs") === "1",
-    filtered: status("Seccomp") === "2",
-    powerless: ["CapPrm", "CapEff", "CapBnd", "CapAmb"].every((name) => /^0+$/u.test(status(name))),
-    rootReadOnly: !lines.includes("written"),
-    kernelReadOnly: !lines.includes("kernel"),
-    secretHidden: !lines.includes("secret"),
-    namespacesRefused: lines.some((line) => /^userns no-overlay (Operation not permitted|No space left on device)/u.test(line)),
-    limits: Object.fromEntries(
-      lines.flatMap((line) => {
-        const [, name, value] = /^Max (.+?)\s{2,}(\S+)/u.exec(line) ?? [];
-        return name === undefined || value === undefined ? [] : [[name, value]];
-      }),
-    ),
-  };
-}
-
-/** Milliseconds: the script takes twenty. */
+/** Milliseconds: the script takes some twenty. */
 const PATIENCE = 10_000;
+
+const facts = (text: string): CageFacts | null =>
+  readProbe(text, Object.fromEntries(NAMESPACES.map((name) => [name, namespaceOf("self", name)])));
 
 /** The probe in the cage of one of our own children. The error is what is missing, or that the cage broke. */
 export async function probeChild(
   plan: (command: readonly string[]) => ChildPlan,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Result<CageFacts, NoCage>> {
-  using secret = secretFile();
-  const caged = cagedCommand(plan(probeCommand(secret.path)), env);
+  using stage = new ProbeStage();
+  const caged = cagedCommand(plan(probeCommand(stage.secret)), env);
   if (!caged.ok) return caged;
   using command = caged.value;
   const child = Bun.spawn([...command.command], {
@@ -92,17 +37,82 @@ export async function probeChild(
   });
   const [out, said] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   await child.exited;
-  const facts = readProbe(out);
-  return facts === null
-    ? err({ level: "none", detail: said.split("\n", 1)[0] || "The probe did not come to its end.", fix: "" })
-    : ok(facts);
+  const found = facts(out);
+  return found === null ? err(broken(said)) : ok(found);
 }
 
-/** Something that is there to be found, by whoever sees more of the host than it should. */
-export function secretFile(): Disposable & { readonly path: string } {
-  // Not in /tmp, which is an empty folder in every cage and proves nothing.
-  const folder = mkdtempSync(join("/var/tmp", "noctem-probe-"));
-  const path = join(folder, "secret");
-  writeFileSync(path, "secret\n", { mode: 0o600 });
-  return { path, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
+export interface TierFacts extends CageFacts {
+  /** How it may write; null where it may not. */
+  readonly view: ViewKind | null;
+}
+
+/** The same in the cage of a tier, over a workspace made for it. */
+export const probeTier = (tier: 1 | 2 | 3, limits: Limits, tools: ProbeTools): Promise<Result<TierFacts, NoCage>> =>
+  probePlan(
+    (argv, workspace) =>
+      commandPlan({ profile: "doctor", tier, argv, workspace, writes: tier === 3, network: { kind: "none" }, limits, env: {} }),
+    tools,
+  );
+
+/** The same in the cage of any plan, through the one runner and with a permit. */
+export async function probePlan(
+  planOf: (argv: readonly string[], workspace: string) => CagePlan,
+  { cage, permits, clock, sha256 }: ProbeTools,
+): Promise<Result<TierFacts, NoCage>> {
+  using stage = new ProbeStage();
+  const asked = planOf(probeCommand(stage.secret), stage.workspace);
+  const plan = { ...asked, limits: { ...asked.limits, wallMs: Math.min(asked.limits.wallMs, PATIENCE) } };
+  const permit = permits.mint(describeRun(plan, null, sha256), clock.now());
+  const ran = await cage.run(permit, plan, { stdin: null, signal: new AbortController().signal });
+  if (!ran.ok) {
+    const { error } = ran;
+    if (error.kind === "no-cage") return err({ level: error.level, detail: error.detail, fix: error.fix });
+    return err(broken(error.kind === "no-permit" ? error.fault : error.detail));
+  }
+  const found = facts(new TextDecoder().decode(ran.value.stdout));
+  return found === null ? err(broken(new TextDecoder().decode(ran.value.stderr))) : ok({ ...found, view: ran.value.view });
+}
+
+export interface ProbeTools {
+  readonly cage: HostCage;
+  readonly permits: PermitDesk;
+  readonly clock: Clock;
+  readonly sha256: (bytes: Uint8Array) => Uint8Array;
+}
+
+const broken = (said: string): NoCage => ({
+  level: "none",
+  detail: said.split("\n", 1)[0]?.slice(0, 300) || "The probe did not come to its end.",
+  fix: "",
+});
+
+/** Something that is there to be found by whoever sees more of the host than it should, and a workspace beside it. */
+export class ProbeStage implements Disposable {
+  readonly #folder: string;
+  readonly secret: string;
+  readonly workspace: string;
+
+  constructor() {
+    this.#folder = folderOutsideOfTmp();
+    this.secret = join(this.#folder, "secret");
+    this.workspace = join(this.#folder, "workspace");
+    writeFileSync(this.secret, "secret\n", { mode: 0o600 });
+    mkdirSync(this.workspace);
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** /tmp is an empty folder in every cage, and proves nothing. */
+function folderOutsideOfTmp(): string {
+  for (const place of ["/var/tmp", tmpdir()]) {
+    try {
+      return realpathSync(mkdtempSync(join(place, "noctem-probe-")));
+    } catch {
+      // The next one.
+    }
+  }
+  throw new Error("no folder for the probe");
 }

@@ -6,9 +6,10 @@ import { closeSync, fstatSync, openSync, unlinkSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { entering, runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
+import { reaches } from "../../bark/cage/floors.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
 import { proxyVariables } from "../../bark/proxy/types.ts";
-import type { Cage, CageError, CageInput, CageLevel, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
+import type { Cage, CageError, CageInput, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
 import type { PermitDesk } from "../../bark/monitor/permit.ts";
 import type { Clock } from "../../lib/ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
@@ -59,7 +60,7 @@ export function hostCage(deps: CageDeps): HostCage {
       const fault = deps.permits.spend(permit, describeRun(plan, input.stdin, deps.sha256), deps.clock.now());
       if (fault !== null) return err({ kind: "no-permit", fault });
       const { level, detail, fix } = host();
-      if (STRENGTH[level] < STRENGTH[plan.floor]) return err({ kind: "no-cage", level, floor: plan.floor, detail, fix });
+      if (!reaches(level, plan.floor)) return err({ kind: "no-cage", level, floor: plan.floor, detail, fix });
       const made = parts();
       if (!made.ok) return err({ kind: "failed", detail: made.error });
       const refusal = refuse(plan, input);
@@ -72,8 +73,6 @@ export function hostCage(deps: CageDeps): HostCage {
     },
   };
 }
-
-const STRENGTH: Readonly<Record<CageLevel, number>> = { none: 0, landlock: 1, namespaces: 2 };
 
 /**
  * What must be true of paths on the host at the last moment. A mount follows links in its source, and older bubblewrap follows them in its

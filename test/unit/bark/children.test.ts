@@ -1,7 +1,7 @@
 /** The cages of Noctem's own children, as plans: what each may see and write, and nothing by accident. */
 import { describe, expect, test } from "bun:test";
 import { bwrapOptions, innerCommand } from "../../../src/bark/cage/argv.ts";
-import { arrange, enginePlan, fetchPlan, trainerPlan, UNHURRIED } from "../../../src/bark/cage/children.ts";
+import { arrange, enginePlan, trainerPlan } from "../../../src/bark/cage/children.ts";
 import type { Mount } from "../../../src/bark/cage/types.ts";
 
 const program = { command: ["/stick/noctem", "__engine"], files: ["/stick/noctem", "/stick/packs"] };
@@ -46,12 +46,6 @@ describe("what each may see", () => {
     expect(writable(trainer.mounts)).toEqual(["/stick/adapters/new"]);
     for (const path of ["/stick/models/base.gguf", "/stick/work/examples.jsonl", "/stick/noctem"])
       expect(trainer.mounts).toContainEqual({ kind: "read-only", from: path, to: path });
-  });
-
-  test("what fetches sees itself alone, behind both filters", () => {
-    const fetch = fetchPlan({ program: { ...program, files: ["/stick/noctem"] }, env: {}, limits: { ...UNHURRIED, wallMs: 1000 } });
-    expect(shown(fetch.mounts)).toEqual(["/stick/noctem"]);
-    expect(fetch.seccomp).toBe("deny+allow");
   });
 
   test("none has a network or a workspace", () => {

@@ -55,6 +55,7 @@ function world(replies: Readonly<Record<string, FetchReply>>, answer: "allowed" 
         blocked: [],
         incidents: [],
         cage: { ...cage, stdout: new TextEncoder().encode(stdout) },
+        level: "namespaces",
         workspace: null,
       };
       return Promise.resolve(executed);
