@@ -82,6 +82,10 @@ interface Played {
   /** What has to come of it. */
   readonly status: CallReport["status"];
   readonly incidents?: number;
+  /** Where the result leads: a call of this tier over this argument, the same again and again, or nothing that can be asked for. */
+  readonly leads?: { readonly tier: Played["tier"]; readonly argument: string } | "round" | "nowhere";
+  /** Things done; 1 where it is done and 0 elsewhere, unless it leads on. */
+  readonly effects?: number;
 }
 
 const CALLS: readonly Played[] = [
@@ -113,6 +117,13 @@ const CALLS: readonly Played[] = [
     answer: "nobody",
     status: "done",
   },
+  { name: "led on to what is allowed", tier: 1, said: "notes.txt", leads: { tier: 1, argument: "notes.txt" }, status: "done", effects: 2 },
+  { name: "led on by a page", tier: 1, leads: { tier: 1, argument: "evil.txt" }, status: "unanswered", effects: 1 },
+  { name: "led on to what is asked about", tier: 1, leads: { tier: 3, argument: "x" }, answer: "denied", status: "denied", effects: 1 },
+  { name: "led on to what nobody may", tier: 1, leads: { tier: 4, argument: "x" }, status: "denied", effects: 1, incidents: 1 },
+  { name: "led on from what was denied", tier: 4, leads: { tier: 1, argument: "x" }, status: "denied", incidents: 1 },
+  { name: "led round and round", tier: 1, leads: "round", said: "notes.txt", status: "failed", effects: 6 },
+  { name: "led nowhere", tier: 1, leads: "nowhere", status: "denied", effects: 1 },
 ];
 
 async function faultOfPath(modules: MonitorModules, permits: PermitDesk, now: Millis): Promise<string | null> {
@@ -120,7 +131,7 @@ async function faultOfPath(modules: MonitorModules, permits: PermitDesk, now: Mi
     const { context = label(0, 3), status, incidents = 0 } = played;
     const ran = await play(modules, permits, now, played);
     if (ran.report.status !== status) return `${played.name}: ${ran.report.status} instead of ${status}`;
-    if (ran.effects !== (status === "done" ? 1 : 0)) return `${played.name}: ${ran.effects} effects`;
+    if (ran.effects !== (played.effects ?? (status === "done" ? 1 : 0))) return `${played.name}: ${ran.effects} effects`;
     if (ran.incidents !== incidents) return `${played.name}: ${ran.incidents} incidents`;
     if (ran.report.label.i > context.i || ran.report.label.c < context.c) return `${played.name}: a result cleaner than its context`;
   }
@@ -133,9 +144,9 @@ async function play(
   now: Millis,
   played: Played,
 ): Promise<{ report: CallReport; effects: number; incidents: number }> {
-  const { tier, context = label(0, 3), argument = "notes.txt", said = "", answer = "nobody", broken } = played;
+  const { context = label(0, 3), said = "", answer = "nobody", broken, leads } = played;
   let [effects, incidents, described] = [0, 0, 0];
-  const prepared: PreparedCall = {
+  const prepare = (tier: Played["tier"], argument: string, next: Played["leads"]): PreparedCall => ({
     tier,
     operation: "read",
     changesState: false,
@@ -145,8 +156,18 @@ async function play(
     arguments: [{ name: "path", role: "control", value: argument, required: 2 }],
     ruled: null,
     effect: { kind: "answer", read: () => Promise.resolve(ok("")) },
-    resultLabel: label(0, 4),
-  };
+    // What leads on was read somewhere; everything else is nobody's word.
+    resultLabel: leads === undefined ? label(0, 4) : { ...TAINTED, c: 0 },
+    ...(next === undefined
+      ? {}
+      : {
+          follow: () => {
+            if (next === "nowhere") return err({ kind: "bad-arguments", detail: "" });
+            if (next === "round") return ok({ args: {}, prepared: prepare(tier, argument, next) });
+            return ok({ args: {}, prepared: prepare(next.tier, next.argument, undefined) });
+          },
+        }),
+  });
   const executor: Executor = {
     describe: () => ({ version: broken === "changes" ? described++ : 0 }),
     execute: (permit) => {
@@ -173,6 +194,7 @@ async function play(
     clock: { now: () => now, monotonic: () => 0 },
   });
   const { signal } = new AbortController();
+  const prepared = prepare(played.tier, played.argument ?? "notes.txt", leads);
   const request = { skill: "file_ops", args: {}, prepared, context, said: modules.literalsOf(said), plan: null, remark: null, signal };
   return { report: await monitor.call(request), effects, incidents };
 }
