@@ -2,7 +2,7 @@ import type { Result } from "../lib/result.ts";
 import { resolved, webAddress } from "./address.ts";
 import { decodeText } from "./charset.ts";
 import { contentType, isRedirect } from "./head.ts";
-import { markdownOf, type Markdown } from "./markdown.ts";
+import type { Markdown } from "./markdown.ts";
 import { plainText } from "./plain.ts";
 import { type FetchReply, type FetchRequest, MOST_RULES, MOST_TEXT, refused, type Refusal } from "./protocol.ts";
 import { mayRead, MOST_ROBOTS, robotsOf } from "./robots.ts";
@@ -52,7 +52,7 @@ export async function hop(request: FetchRequest, wire: Wire): Promise<FetchReply
   if (reading === null) return refused("type", `${type}${sizeOf(answer)}`);
   const body = await answer.body(MOST_BYTES);
   if (!body.ok) return refused(body.error.why, body.error.fact);
-  const { title, text, cut } = readPage(decodeText(body.value.bytes, charset), reading, href);
+  const { title, text, cut } = await readPage(decodeText(body.value.bytes, charset), reading, href);
   const whole = text.length <= MOST_TEXT ? text : text.slice(0, MOST_TEXT).toWellFormed();
   return {
     kind: "page",
@@ -66,8 +66,10 @@ export async function hop(request: FetchRequest, wire: Wire): Promise<FetchReply
   };
 }
 
-function readPage(text: string, reading: "html" | "text", href: string): Markdown {
-  return reading === "html" ? markdownOf(text, href) : { title: "", text: plainText(text), cut: false };
+/** The readers of HTML are loaded by a page alone: a redirect, a refusal and a plain text are answered without them. */
+async function readPage(text: string, reading: "html" | "text", href: string): Promise<Markdown> {
+  if (reading === "text") return { title: "", text: plainText(text), cut: false };
+  return (await import("./markdown.ts")).markdownOf(text, href);
 }
 
 /** The rules of the site, "" where it has none. RFC 9309, 2.3.1: what it denies us counts as none, what it fails to give as "nothing may be read". */
