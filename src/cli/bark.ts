@@ -10,7 +10,11 @@ const PLACE = {
 } as const;
 const CALL = {
   skill: { describe: 'such as shell or file_ops; "noctem bark policy show" lists them', required: true },
-  args: { describe: "NAME=VALUE for each argument, one JSON object, or for shell the command itself", required: false, rest: true },
+  args: {
+    describe: "NAME=VALUE for each argument, one JSON object, or the command of shell, the address of web_fetch",
+    required: false,
+    rest: true,
+  },
 } as const;
 
 export const barkCommand = defineCommand({
@@ -18,13 +22,14 @@ export const barkCommand = defineCommand({
   describe: "Skills, the cage that they run in, and what they may do",
   group: "Skills",
   about: [
-    "Nothing that a model says is a permission. Every call of a skill is judged by the policy, written into the signed log, asked about where the policy says so, and run in a cage made by the kernel: its own view of the files, no network, limits on time, memory and output.",
+    "Nothing that a model says is a permission. Every call of a skill is judged by the policy, written into the signed log, asked about where the policy says so, and run in a cage made by the kernel: its own view of the files, no network but the hosts that the call names and the policy lets it reach, limits on time, memory and output.",
     "No option and no variable turns this off.",
   ],
   examples: [
     ["noctem bark doctor", "what this computer can hold a program with"],
     ['noctem bark explain shell "sort names.txt"', "what would be decided, and what the cage would look like"],
     ['noctem bark run shell "ls -la"', "one call, asking on the terminal where it has to"],
+    ["noctem bark run web_fetch https://en.wikipedia.org/wiki/USB", "a page of the web as text"],
     ["noctem bark undo", "take back what the last call changed here"],
   ],
   commands: [

@@ -76,6 +76,16 @@ export function answerTo(place: Place, path: string, request: Request, pour: (by
       return new Response(endless(pour, 1 << 30), { headers: { "Content-Type": "text/plain", "Content-Length": String(1 << 30) } });
     case "/endless":
       return new Response(endless(pour, Number.POSITIVE_INFINITY), { headers: { "Content-Type": "text/html" } });
+    case "/drips":
+      return new Response(
+        new ReadableStream<Uint8Array>({
+          async pull(controller) {
+            await Bun.sleep(200);
+            controller.enqueue(new Uint8Array([97]));
+          },
+        }),
+        { headers: { "Content-Type": "text/plain" } },
+      );
     case "/silent":
       return new Promise(() => undefined);
     case "/latin":
