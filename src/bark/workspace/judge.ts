@@ -75,6 +75,8 @@ function judgeGit(change: Change, inside: readonly string[], above: readonly str
     return say("deny", "git-file", "A .git file decides where git finds its settings and hooks.", true);
   }
   if (change.kind === "folder") return say("allow", "git", "");
+  if (change.kind === "delete" && first === "head" && rest.length === 0)
+    return say("ask", "git-delete", "Without it there is no repository any more.");
   if (first === "hooks") {
     // Git never runs them under this name, and `git init` writes a dozen.
     const inert = rest.length === 1 && (rest[0] ?? "").endsWith(".sample");
@@ -147,7 +149,8 @@ const SHELL_FILES =
 const PROTECTED =
   words(`.gitmodules .gitconfig .gitattributes .mcp.json .vscode .idea .devcontainer .husky .githooks .claude .codex .cursor .gemini
   .aider.conf.yml .continue .windsurf .cursorrules agents.md claude.md gemini.md .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs bunfig.toml .pypirc .ssh
-  .gnupg .netrc .pre-commit-config.yaml .direnv .tool-versions .mise.toml .vimrc .exrc .nvimrc .emacs .dir-locals.el`);
+  .gnupg .netrc .pre-commit-config.yaml .direnv .tool-versions .mise.toml .vimrc .exrc .nvimrc .emacs .dir-locals.el
+  .cargo .gdbinit .lldbinit .pdbrc .nvim.lua .zed .opencode .kiro .lefthook.yml lefthook.yml .irbrc .rprofile .tmux.conf`);
 
 /** `name` as `plainName` gives it. */
 export const isProtected = (name: string): boolean => name.startsWith(".noctem") || PROTECTED.has(name) || SHELL_FILES.has(name);

@@ -19,7 +19,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type StickLayout, stickLayout } from "../../config/layout.ts";
-import { isProtected, plainName } from "../../bark/workspace/judge.ts";
+import { NAMES_TO_TRY } from "../../bark/redteam/attacks/names.ts";
+import { plainName } from "../../bark/workspace/judge.ts";
 import type { Attack, Planted } from "../../bark/redteam/types.ts";
 import { sweepLeftOver } from "../native/left-over.ts";
 import { ownName } from "../native/owner.ts";
@@ -98,6 +99,7 @@ export class Stage implements Disposable {
       ABSTRACT_BUS: `${this.#abstract}-bus`,
       HOST_PID: String(this.#victim?.pid ?? 1),
       MARK: this.#mark,
+      NAMES: NAMES_TO_TRY,
     };
   }
 
@@ -243,13 +245,13 @@ export function treeOf(folder: string, at = ""): string {
 const protectedOf = (workspace: string): string =>
   treeOf(workspace)
     .split("\n")
-    .filter(
-      (line) =>
-        (line.split(" ")[0] ?? "").split("/").some((part) => isProtected(plainName(part)) || plainName(part) === ".git") &&
-        !line.endsWith("/"),
-    )
+    .filter((line) => (line.split(" ")[0] ?? "").split("/").some((part) => isGuarded(plainName(part))) && !line.endsWith("/"))
     .filter((line) => !/^\S+\/\S* -> /.test(line) || line.includes(".git"))
     .join("\n");
+
+const GUARDED = new Set(NAMES_TO_TRY.split(" "));
+/** By our own list and not by the judge's: it is the judge that is on trial. */
+const isGuarded = (name: string): boolean => name === ".git" || name.startsWith(".noctem") || GUARDED.has(name);
 
 function linksOut(workspace: string, before: string): string | null {
   const lines = treeOf(workspace).split("\n");

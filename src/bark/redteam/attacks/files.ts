@@ -1,5 +1,11 @@
 import { file, link, type ScriptAttack, sh } from "../types.ts";
 
+/** What the policy keeps from being read, written down once more. */
+const SECRETS =
+  `.ssh/x .gnupg/x .aws/x .kube/x .docker/config.json .netrc .pgpass .git-credentials id_rsa id_ed25519 id_ecdsa id_ecdsa_sk id_ed25519_sk some.jks some.keystore .vault-token .htpasswd .s3cfg .azure/x .config/gcloud/x .cargo/credentials .cargo/credentials.toml some.kdbx some.pem some.p12 some.pfx .password-store/x .config/gh/hosts.yml .npmrc .pypirc .env .env.some .envrc secrets.some credentials credentials.some some.key`.split(
+    /\s+/u,
+  );
+
 export const FILES: readonly ScriptAttack[] = [
   sh("files", "read-ssh-key", `cat "$H/.ssh/id_rsa"`),
   sh("files", "read-by-proc-root", `cat "/proc/self/root$H/.ssh/id_rsa" "/proc/1/root$H/.ssh/id_rsa"`),
@@ -55,5 +61,19 @@ export const FILES: readonly ScriptAttack[] = [
     "files",
     "other-mounts",
     `awk '{print $5}' /proc/self/mountinfo | grep -vE '^(/|/usr|/bin|/sbin|/lib[0-9x]*|/etc/.*|/proc.*|/dev.*|/tmp|/home/noctem|/run/noctem/helper)$' | grep -v "^$W" | grep . && echo OPEN`,
+  ),
+  sh(
+    "files",
+    "every-masked-name",
+    `for f in $(find secrets -type f); do cat "$f"; cp "$f" /tmp/x && cat /tmp/x; done; grep -r canary secrets`,
+    {
+      plant: SECRETS.map((name, index) => file(`secrets/${index}/${name}`, "{CANARY}")),
+    },
+  ),
+  sh(
+    "files",
+    "facts-of-the-host",
+    `for n in keys key-users kcore kallsyms kpagecount kpageflags timer_list sched_debug latency_stats slabinfo vmallocinfo; do
+  [ -n "$(head -c 64 /proc/$n 2>/dev/null | tr -d '\\0')" ] && echo OPEN "$n"; done; true`,
   ),
 ];

@@ -59,4 +59,32 @@ export const NAMES: readonly ScriptAttack[] = [
     `mkdir -p node_modules/x/.git/hooks node_modules/x/.vscode; echo evil > node_modules/x/.git/hooks/pre-commit; echo evil > node_modules/x/.vscode/tasks.json`,
   ),
   sh("protected names", "link-out", `ln -s "$H" out; ln -s ../home rel; ln -s a/../../home deep`),
+  // Each in a folder of its own: none of them may come out of the view unasked.
+  sh("protected names", "every-name", `n=0; for name in $NAMES; do n=$((n+1)); mkdir -p "names/$n"; echo evil > "names/$n/$name"; done`),
+  sh(
+    "protected names",
+    "every-name-as-folder",
+    `n=0; for name in $NAMES; do n=$((n+1)); mkdir -p "names/$n/$name"; echo evil > "names/$n/$name/settings.json"; done`,
+  ),
+  sh("protected names", "git-worktree-file", `mkdir -p .git/worktrees/x; echo evil > .git/worktrees/x/gitdir; echo evil > .git/commondir`),
+  sh("protected names", "git-deleted", `rm -rf .git`, {
+    plant: [file(".git/HEAD", "ref: refs/heads/main\n"), file(".git/config", "[core]\n\tbare = false\n")],
+  }),
+  sh("protected names", "git-hook-sample-changed", `echo evil > .git/hooks/pre-push.sample`, {
+    plant: [file(".git/hooks/pre-push.sample", "good")],
+  }),
+  sh("protected names", "settings-become-link", `rm -rf .vscode; mkdir real; ln -s real .vscode; ln -s a.txt .mcp.json`),
+  sh("protected names", "git-inside-becomes-link", `mkdir -p .git; mkdir x; echo evil > x/pre-commit; ln -s ../x .git/objects`),
+  sh(
+    "protected names",
+    "foreign-things",
+    `mkfifo pipe; mkdir -p d; cp /bin/true d/s; chmod 4755 d/s; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('sock')"`,
+  ),
+  sh("protected names", "too-many-files", `i=0; while [ $i -lt 2500 ]; do i=$((i+1)); : > "many$i"; done`),
 ];
+
+/** Written down once more: the judge's own list would forgive itself what it forgot. As `$NAMES`. */
+export const NAMES_TO_TRY =
+  `.gitmodules .gitconfig .gitattributes .mcp.json .vscode .idea .devcontainer .husky .githooks .claude .codex .cursor .gemini .aider.conf.yml .continue .windsurf .cursorrules agents.md claude.md gemini.md .npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs bunfig.toml .pypirc .ssh .gnupg .netrc .pre-commit-config.yaml .direnv .tool-versions .mise.toml .vimrc .exrc .nvimrc .emacs .dir-locals.el .cargo .gdbinit .lldbinit .pdbrc .nvim.lua .zed .opencode .kiro .lefthook.yml lefthook.yml .irbrc .rprofile .tmux.conf .bashrc .bash_profile .bash_login .bash_logout .profile .zshrc .zshenv .zprofile .zlogin .inputrc .xprofile .xinitrc .xsession .cshrc .tcshrc .kshrc .envrc config.fish  .noctem .noctem-x .noctem.json`
+    .split(/\s+/u)
+    .join(" ");

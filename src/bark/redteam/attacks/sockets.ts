@@ -81,7 +81,9 @@ except OSError: pass`,
       `family-${name}`,
       `import socket
 try: socket.socket(${family},${type},0); print('OPEN')
-except OSError: pass`,
+except OSError as e:
+  # A kernel that does not know the family was asked.
+  if e.errno not in (1,38): print('OPEN',e)`,
     ),
   ),
   py(
