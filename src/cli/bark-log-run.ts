@@ -58,10 +58,10 @@ function parsed(body: string): v.InferOutput<typeof OutcomeSchema> | null {
   }
 }
 
-export function undoStep(
+export async function undoStep(
   args: BarkArguments & { readonly step: string | undefined; readonly list: boolean | undefined },
   io: CommandIo,
-): number {
+): Promise<number> {
   const layout = stickOf(io, args.heart);
   const workspace = workspaceFor(args, layout, io);
   const fail = (text: string, code: number): number => {
@@ -83,7 +83,7 @@ export function undoStep(
       }
     return ExitCode.DONE;
   }
-  const undone = steps.undo(workspace.value, args.step ?? null);
+  const undone = await steps.undo(workspace.value, args.step ?? null);
   if (!undone.ok) {
     switch (undone.error.kind) {
       case "nothing":

@@ -135,7 +135,7 @@ export const barkCommand = defineCommand({
       ],
       positionals: { step: { describe: 'of "noctem bark undo --list"; without it the newest', required: false } },
       options: { ...PLACE, list: { type: "boolean", describe: "Only list the steps" } },
-      run: async (args, io) => (await import("./bark-log-run.ts")).undoStep(args, io),
+      run: async (args, io) => await (await import("./bark-log-run.ts")).undoStep(args, io),
     }),
     defineCommand({
       name: "policy",

@@ -99,11 +99,11 @@ describe.skipIf(reason !== null)(`git with its repository elsewhere${why}`, () =
     expect(more).toMatchObject({ status: "done", executed: { workspace: { refused: [], conflicts: [] } } });
     expect(git(main, "log", "--format=%s", "side")).toBe("third\nsecond\nfirst\n");
     expect(git(main, "stash", "list")).toContain("stash@{0}");
-    expect(bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
+    expect(await bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
     expect(git(main, "log", "--format=%s", "side")).toBe("second\nfirst\n");
-    expect(bark.steps.undo(bark.workspace, bark.steps.list(bark.workspace).find(({ label }) => label === "run")?.step ?? "")).toMatchObject(
-      { ok: true },
-    );
+    expect(
+      await bark.steps.undo(bark.workspace, bark.steps.list(bark.workspace).find(({ label }) => label === "run")?.step ?? ""),
+    ).toMatchObject({ ok: true });
     expect(settings(host)).toEqual(before);
     expect(existsSync(join(bark.workspace, "b.txt"))).toBe(false);
   });

@@ -51,7 +51,7 @@ describe.each(CASES)("a workspace on %s", (kind, reason, make) => {
     expect(read("d/b.txt")).toBe("2\n");
     expect(read("n/d.txt")).toBe("new\n");
     expect(existsSync(join(bark.workspace, "gone"))).toBe(false);
-    expect(bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
+    expect(await bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
     expect(read("d/b.txt")).toBe("two\n");
     expect(read("gone/c.txt")).toBe("three\n");
     expect(existsSync(join(bark.workspace, "n"))).toBe(false);

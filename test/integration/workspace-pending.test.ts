@@ -49,7 +49,7 @@ describe.skipIf(NO_CAGE !== null)(`what waits for a person${why}`, () => {
     expect(read(".vscode/settings.json")).toBe('{"a": 2}\n');
     expect(read(".idea/w.xml")).toBe("x\n");
     expect(bark.approvals).toEqual(["allowed", "unanswered", "allowed"]);
-    expect(bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
+    expect(await bark.steps.undo(bark.workspace, null)).toMatchObject({ ok: true });
     expect(read(".vscode/settings.json")).toBe('{"a": 1}\n');
   });
 
@@ -96,7 +96,7 @@ describe.skipIf(NO_CAGE !== null)(`what waits for a person${why}`, () => {
     const set = waiting(report);
     const [entry] = set.changes.filter(({ change }) => change.kind === "write");
     if (entry?.change.kind !== "write") throw new Error("no bytes");
-    expect(statSync(entry.change.content.file).mode & 0o077).toBe(0o044);
+    expect(statSync(entry.change.content.file).mode & 0o077).toBe(0);
     writeFileSync(entry.change.content.file, "other\n");
     expect((await decide(set, "allowed")).status).toBe("failed");
     expect(existsSync(join(bark.workspace, ".vscode/a"))).toBe(false);

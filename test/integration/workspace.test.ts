@@ -1,38 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import {
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Change } from "../../src/bark/workspace/types.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
+import { ownName } from "../../src/platform/native/owner.ts";
 import { workspaceSteps } from "../../src/platform/workspace/apply.ts";
 import { changesOf, type Found } from "../../src/platform/workspace/view.ts";
 import { CageRoom, clock, NO_CAGE, sha256 } from "../support/cage.ts";
+import { killedAt, STEP_BEFORE, tree, TREE_AFTER } from "../support/steps.ts";
 
 const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
-
-/** Path → what it holds, folders and links included. */
-function tree(root: string, at = ""): Record<string, string> {
-  return Object.fromEntries(
-    readdirSync(join(root, at)).flatMap((name): [string, string][] => {
-      const path = join(at, name);
-      const stat = lstatSync(join(root, path));
-      if (stat.isSymbolicLink()) return [[path, `-> ${readlinkSync(join(root, path))}`]];
-      if (stat.isDirectory()) return [[path, "/"], ...Object.entries(tree(root, path))];
-      return [[path, `${(stat.mode & 0o100) === 0 ? "" : "x "}${readFileSync(join(root, path), "utf8")}`]];
-    }),
-  );
-}
 
 function put(root: string, files: Readonly<Record<string, string>>): void {
   for (const [path, text] of Object.entries(files)) {
@@ -63,11 +41,10 @@ describe.skipIf(NO_CAGE !== null)(`what a program changed in its copy-on-write v
       script,
       { writes: true },
       {
-        onView: (view) => {
+        onView: async (view) => {
           found = changesOf(view);
-          const applied = stepsIn(join(room.folder, "steps")).apply(room.workspace, found.changes, "test");
+          const applied = await stepsIn(join(room.folder, "steps")).apply(room.workspace, found.changes, "test");
           expect(applied).toMatchObject({ ok: true, value: { conflicts: [] } });
-          return Promise.resolve();
         },
       },
     );
@@ -121,7 +98,7 @@ describe.skipIf(NO_CAGE !== null)(`what a program changed in its copy-on-write v
     expect(changes.map(({ path }) => path).sort((a, b) => (a < b ? -1 : 1))).toEqual(
       Array.from({ length: 10 }, (_, i) => `d${i + 1}/f${i + 1}`).sort((a, b) => (a < b ? -1 : 1)),
     );
-  });
+  }, 60_000);
 });
 
 describe("applying changes", () => {
@@ -144,17 +121,18 @@ describe("applying changes", () => {
     before,
   });
   beforeEach(() => {
-    folder = realpathSync(mkdtempSync(join(tmpdir(), "noctem-apply-")));
+    // In memory where that can be: a test that syncs a thousand times is no test of the disk.
+    folder = realpathSync(mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "noctem-apply-")));
     workspace = join(folder, "w");
     mkdirSync(workspace);
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("can be undone, and the undo too, one step back for each call", () => {
+  test("can be undone, and the undo too, one step back for each call", async () => {
     put(workspace, { a: "1", "d/b": "2" });
     const steps = stepsIn(join(folder, "steps"));
     const start = tree(workspace);
-    expect(steps.apply(workspace, [write("a", "one", fileBefore("1")), write("n", "new")], "first")).toMatchObject({
+    expect(await steps.apply(workspace, [write("a", "one", fileBefore("1")), write("n", "new")], "first")).toMatchObject({
       ok: true,
       value: { applied: ["a", "n"] },
     });
@@ -163,37 +141,39 @@ describe("applying changes", () => {
       { kind: "delete", path: "d/b", before: fileBefore("2") },
       { kind: "delete", path: "d", before: { kind: "folder" } },
     ];
-    expect(steps.apply(workspace, gone, "second")).toMatchObject({ ok: true, value: { applied: ["d/b", "d"] } });
+    expect(await steps.apply(workspace, gone, "second")).toMatchObject({ ok: true, value: { applied: ["d/b", "d"] } });
     expect(tree(workspace)).toEqual({ a: "one", n: "new" });
-    expect(steps.undo(workspace, null)).toMatchObject({ ok: true });
+    expect(await steps.undo(workspace, null)).toMatchObject({ ok: true });
     expect(tree(workspace)).toEqual(first);
     // The newest step is the undo: taking it back does the call again.
-    expect(steps.undo(workspace, null)).toMatchObject({ ok: true });
+    expect(await steps.undo(workspace, null)).toMatchObject({ ok: true });
     expect(tree(workspace)).toEqual({ a: "one", n: "new" });
-    expect(steps.undo(workspace, null)).toMatchObject({ ok: true });
-    expect(steps.undo(workspace, steps.list(workspace).find(({ label }) => label === "first")?.step ?? "")).toMatchObject({ ok: true });
+    expect(await steps.undo(workspace, null)).toMatchObject({ ok: true });
+    expect(await steps.undo(workspace, steps.list(workspace).find(({ label }) => label === "first")?.step ?? "")).toMatchObject({
+      ok: true,
+    });
     expect(tree(workspace)).toEqual(start);
   });
 
-  test("leaves alone what changed on the host meanwhile, and undo refuses what changed since", () => {
+  test("leaves alone what changed on the host meanwhile, and undo refuses what changed since", async () => {
     put(workspace, { a: "host" });
     const steps = stepsIn(join(folder, "steps"));
-    const done = steps.apply(workspace, [write("a", "mine", fileBefore("1")), write("b", "2")], "x");
+    const done = await steps.apply(workspace, [write("a", "mine", fileBefore("1")), write("b", "2")], "x");
     expect(done).toMatchObject({ ok: true, value: { applied: ["b"], conflicts: ["a"] } });
     expect(tree(workspace)).toEqual({ a: "host", b: "2" });
     writeFileSync(join(workspace, "b"), "edited");
-    expect(steps.undo(workspace, null)).toEqual({ ok: false, error: { kind: "changed", paths: ["b"] } });
+    expect(await steps.undo(workspace, null)).toEqual({ ok: false, error: { kind: "changed", paths: ["b"] } });
     expect(tree(workspace)).toEqual({ a: "host", b: "edited" });
-    expect(steps.undo(join(folder, "elsewhere"), null)).toEqual({ ok: false, error: { kind: "nothing" } });
+    expect(await steps.undo(join(folder, "elsewhere"), null)).toEqual({ ok: false, error: { kind: "nothing" } });
   });
 
-  test("never follows a link, wherever it stands on the way", () => {
+  test("never follows a link, wherever it stands on the way", async () => {
     const outside = join(folder, "outside");
     put(outside, { canary: "safe" });
     symlinkSync(outside, join(workspace, "d"));
     symlinkSync(join(outside, "canary"), join(workspace, "f"));
     const steps = stepsIn(join(folder, "steps"));
-    const tried = steps.apply(
+    const tried = await steps.apply(
       workspace,
       [write("d/canary", "x"), write("d/new", "x"), write("f", "x"), { kind: "delete", path: "d/canary", before: fileBefore("safe") }],
       "x",
@@ -202,11 +182,11 @@ describe("applying changes", () => {
     expect(tree(outside)).toEqual({ canary: "safe" });
   });
 
-  test("takes only the bytes that were judged", () => {
+  test("takes only the bytes that were judged", async () => {
     const steps = stepsIn(join(folder, "steps"));
     const change = write("a", "judged");
     if (change.kind === "write") writeFileSync(change.content.file, "other!");
-    expect(steps.apply(workspace, [change], "x")).toMatchObject({ ok: false, error: { kind: "unreadable" } });
+    expect(await steps.apply(workspace, [change], "x")).toMatchObject({ ok: false, error: { kind: "unreadable" } });
     expect(tree(workspace)).toEqual({});
   });
 
@@ -227,7 +207,7 @@ describe("applying changes", () => {
       const steps = stepsIn(join(folder, "steps"));
       let made = 0;
       for (let i = 0; i < 500; i++) {
-        const applied = steps.apply(workspace, [write("d/canary", `${i}`), write(`d/new${i}`, "x")], "x");
+        const applied = await steps.apply(workspace, [write("d/canary", `${i}`), write(`d/new${i}`, "x")], "x");
         if (applied.ok) made += applied.value.applied.length;
         if (i % 50 === 0) await Bun.sleep(0);
       }
@@ -242,7 +222,7 @@ describe("applying changes", () => {
   test("killed at any moment: after the next start each file is as it was or as it is to be, and all of them the same", async () => {
     const program = join(import.meta.dir, "../support/apply-child.ts");
     let finished = 0;
-    for (let round = 0; round < 30; round++) {
+    for (let round = 0; round < 10; round++) {
       rmSync(workspace, { recursive: true, force: true });
       put(workspace, Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`d${i % 4}/f${i}`, `old ${i}`])));
       const steps = join(folder, `steps-${round}`);
@@ -262,9 +242,49 @@ describe("applying changes", () => {
     expect(finished).toBeGreaterThan(0);
   }, 60_000);
 
-  test("a state folder that cannot be written is an error before anything is touched", () => {
+  const strace = Bun.which("strace") === null ? " (skipped without strace)" : "";
+  test.skipIf(strace !== "")(
+    `killed on entering a call: each file is as it was or as it is to be, and all of them the same${strace}`,
+    () => {
+      const kills = { rename: [1, 2, 3, 5, 8, 9], unlink: [1, 2, 3], fsync: [1, 3], mkdir: [2, 3], rmdir: [1], symlink: [1] };
+      const seen = new Set<string>();
+      for (const [call, numbers] of Object.entries(kills)) {
+        for (const nth of numbers) {
+          rmSync(workspace, { recursive: true, force: true });
+          put(workspace, STEP_BEFORE);
+          const start = tree(workspace);
+          const state = join(folder, `steps-${call}-${nth}`);
+          const killed = killedAt(call, nth, workspace, state);
+          expect(stepsIn(state).recover(), `${call} ${nth}`).toEqual([]);
+          const after = tree(workspace);
+          expect([start, TREE_AFTER], `${call} ${nth}`).toContainEqual(after);
+          // The next start finds nothing to do.
+          expect(stepsIn(state).recover()).toEqual([]);
+          expect(tree(workspace)).toEqual(after);
+          if (killed) seen.add("a" in after && after["a"] === "one" ? "before" : "after");
+        }
+      }
+      expect([...seen].sort()).toEqual(["after", "before"]);
+    },
+    60_000,
+  );
+
+  test("a step of a process that lives is left to it", () => {
+    const state = join(folder, "steps");
+    put(state, { "000001/old": "x" });
+    const child = Bun.spawnSync([process.execPath, "-e", `console.log(process.pid)`]);
+    expect(child.exitCode).toBe(0);
+    writeFileSync(join(state, "000001/owner"), `${ownName()}aaaaaa`);
+    expect(stepsIn(state).recover()).toEqual([]);
+    expect(existsSync(join(state, "000001/old"))).toBe(true);
+    writeFileSync(join(state, "000001/owner"), `${ownName().replace(/-\d+-\d+-$/, `-${child.stdout.toString().trim()}-1-`)}aaaaaa`);
+    expect(stepsIn(state).recover()).toEqual([]);
+    expect(existsSync(join(state, "000001"))).toBe(false);
+  });
+
+  test("a state folder that cannot be written is an error before anything is touched", async () => {
     const steps = stepsIn("/dev/full/steps");
-    expect(steps.apply(workspace, [write("a", "1")], "x")).toMatchObject({ ok: false, error: { kind: "unreadable" } });
+    expect(await steps.apply(workspace, [write("a", "1")], "x")).toMatchObject({ ok: false, error: { kind: "unreadable" } });
     expect(tree(workspace)).toEqual({});
   });
 });

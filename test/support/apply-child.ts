@@ -18,7 +18,7 @@ const changes = readdirSync(workspace, { recursive: true, encoding: "utf8" }).fl
   return [{ kind: "write", path, content: { file, bytes: text.length, sha256: hash(text) }, executable: false, before }];
 });
 process.stdout.write("ready\n");
-const done = workspaceSteps(
+const done = await workspaceSteps(
   state,
   () => 1,
   () => "step",

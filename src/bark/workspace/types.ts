@@ -22,6 +22,8 @@ type ChangeKind =
 /** Where the new bytes lie, and what they must be when they are taken: SHA-256 in hex. */
 export interface Content {
   readonly file: string;
+  /** Where in the file they begin; 0 without. */
+  readonly at?: number;
   readonly bytes: number;
   readonly sha256: string;
 }

@@ -8,6 +8,7 @@ import {
   constants,
   fchmodSync,
   fstatSync,
+  fsync,
   fsyncSync,
   futimesSync,
   lstatSync,
@@ -135,13 +136,14 @@ export class OpenFile implements Disposable {
     this.stat = stat;
   }
 
-  /** The bytes from the beginning, a block at a time; the block is overwritten by the next. */
-  *blocks(): Generator<Uint8Array> {
-    const block = Buffer.allocUnsafe(BLOCK);
-    for (let at = 0; ;) {
-      const got = readSync(this.#fd, block, 0, BLOCK, at);
+  /** The bytes, a block at a time; the block is overwritten by the next. */
+  *blocks(from = 0, length = Number.MAX_SAFE_INTEGER): Generator<Uint8Array> {
+    const block = Buffer.allocUnsafe(Math.min(BLOCK, Math.max(1, length)));
+    for (let left = length, at = from; left > 0;) {
+      const got = readSync(this.#fd, block, 0, Math.min(block.length, left), at);
       if (got === 0) return;
       at += got;
+      left -= got;
       yield block.subarray(0, got);
     }
   }
@@ -162,6 +164,11 @@ export class OpenFile implements Disposable {
     fsyncSync(this.#fd);
   }
 
+  /** The same beside others: a file system writes them down together. */
+  synced(): Promise<void> {
+    return new Promise((done, failed) => fsync(this.#fd, (error) => (error === null ? done() : failed(error))));
+  }
+
   [Symbol.dispose](): void {
     closeSync(this.#fd);
   }
@@ -169,23 +176,24 @@ export class OpenFile implements Disposable {
 
 /** Runs `work` in the folder of `path` with its last name; `null` where a folder on the way is not there, or is none. */
 export function beneath<T>(root: string, path: string, work: (folder: Folder, name: string) => T): T | null {
+  const found = folderBeneath(root, path);
+  if (found === null) return null;
+  using folder = found.folder;
+  return work(folder, found.name);
+}
+
+/** The same for who keeps the folder open. */
+export function folderBeneath(root: string, path: string): { readonly folder: Folder; readonly name: string } | null {
   const parts = path.split("/");
   const name = parts.pop() ?? "";
   if (parts.length > DEEPEST) return null;
-  const top = whereThereIs(() => Folder.open(root));
-  if (top === null) return null;
-  let folder = top;
-  try {
-    for (const part of parts) {
-      const next = whereThereIs(() => folder.folder(part));
-      if (next === null) return null;
-      folder[Symbol.dispose]();
-      folder = next;
-    }
-    return work(folder, name);
-  } finally {
-    folder[Symbol.dispose]();
+  let folder = whereThereIs(() => Folder.open(root));
+  for (const part of parts) {
+    if (folder === null) return null;
+    using left = folder;
+    folder = whereThereIs(() => left.folder(part));
   }
+  return folder === null ? null : { folder, name };
 }
 
 /** Null where no folder is: nothing there, a file, or a link. The workspace itself may be swapped for one. */

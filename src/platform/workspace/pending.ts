@@ -4,8 +4,8 @@ import { join } from "node:path";
 import * as v from "valibot";
 import type { PendingStore, Waiting, WaitingChange } from "../../bark/pending.ts";
 import { err, ok } from "../../lib/result.ts";
-import { BeforeSchema, copyFrom } from "./apply.ts";
 import { Folder } from "./beneath.ts";
+import { BeforeSchema, NEW, Pack } from "./journal.ts";
 
 /** Sets, bytes of all of them, and milliseconds until one is too old. What does not fit any more is not kept: nobody can push out what waits. */
 const MOST_SETS = 200;
@@ -21,7 +21,7 @@ const ChangeSchema = v.variant("kind", [
   v.strictObject({
     ...common,
     kind: v.literal("write"),
-    content: v.strictObject({ file: v.pipe(v.string(), v.regex(/^\d+\.new$/)), bytes: v.number(), sha256: v.string() }),
+    content: v.strictObject({ at: v.number(), bytes: v.number(), sha256: v.string() }),
     executable: v.boolean(),
   }),
   v.strictObject({ ...common, kind: v.literal("folder") }),
@@ -46,7 +46,7 @@ export function pendingStore(state: string, now: () => number, name: () => strin
     const changes = entry.changes.map((one): WaitingChange => {
       const { change } = one;
       return change.kind === "write"
-        ? { ...one, change: { ...change, content: { ...change.content, file: join(state, id, change.content.file) } } }
+        ? { ...one, change: { ...change, content: { ...change.content, file: join(state, id, NEW) } } }
         : { ...one, change };
     });
     return { id, workspace: entry.workspace, at: entry.at, changes };
@@ -75,16 +75,17 @@ export function pendingStore(state: string, now: () => number, name: () => strin
       const folder = join(state, id);
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        const kept = changes.map((one, index): Entry["changes"][number] => {
+        using pack = new Pack(folder, NEW);
+        const kept = changes.map((one): Entry["changes"][number] => {
           const { change, rule, reason } = one;
           if (change.kind === "foreign" || change.root !== undefined) throw new Error("Only changes of the workspace are kept");
           if (change.kind !== "write") return { change, rule, reason };
-          const { file, bytes: size, sha256 } = change.content;
-          const own = `${index}.new`;
-          if (!copyFrom(file, join(folder, own), { kind: "file", bytes: size, sha256, executable: change.executable }))
-            throw new Error(`${change.path} changed while it was kept`);
-          return { change: { ...change, content: { file: own, bytes: size, sha256 } }, rule, reason };
+          const { file, at: from = 0, bytes: size, sha256 } = change.content;
+          const at = pack.addFrom({ file, at: from }, { kind: "file", bytes: size, sha256, executable: change.executable });
+          if (at === null) throw new Error(`${change.path} changed while it was kept`);
+          return { change: { ...change, content: { at, bytes: size, sha256 } }, rule, reason };
         });
+        pack.sync();
         const part = join(folder, `${ENTRY}.part`);
         const entry: Entry = { version: 1, workspace, at: now(), changes: kept };
         writeFileSync(part, JSON.stringify(entry), { mode: 0o600, flush: true });

@@ -1,5 +1,5 @@
 /** The executor's hand in a workspace: differences are found, judged, applied by the journal, and what may not pass is kept aside or left out. */
-import { readFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import type { FolderView, RunView } from "../../bark/cage/types.ts";
 import type { WorkspaceReport, WorkspaceWriter } from "../../bark/execute.ts";
 import type { PendingStore } from "../../bark/pending.ts";
@@ -8,7 +8,7 @@ import { judgeJoined } from "../../bark/workspace/git.ts";
 import { type ChangeBounds, judgeChanges } from "../../bark/workspace/judge.ts";
 import type { Change, JudgedChange } from "../../bark/workspace/types.ts";
 import type { WorkspaceSteps } from "./apply.ts";
-import { beneath } from "./beneath.ts";
+import { beneath, Folder } from "./beneath.ts";
 import { CopiedFolder } from "./copy.ts";
 import { beforeOf, changesOf, type Found } from "./view.ts";
 
@@ -40,11 +40,16 @@ export function workspaceWriter({ steps, bounds, pending }: WriterPorts): Worksp
     return { judged: [...judged, ...ofGit], truncated: truncated || joined.truncated };
   };
 
-  const apply = (workspace: string, judged: readonly JudgedChange[], label: string, late: PendingStore | null): WorkspaceReport => {
+  const apply = async (
+    workspace: string,
+    judged: readonly JudgedChange[],
+    label: string,
+    late: PendingStore | null,
+  ): Promise<WorkspaceReport> => {
     const by = (outcome: JudgedChange["outcome"]): readonly JudgedChange[] => judged.filter((one) => one.outcome === outcome);
     const allowed = by("allow");
     const rest = { leftOut: by("leave-out"), pending: by("ask"), refused: by("deny"), waiting: null };
-    const applied = steps.apply(
+    const applied = await steps.apply(
       workspace,
       allowed.map(({ change }) => change),
       label,
@@ -65,21 +70,21 @@ export function workspaceWriter({ steps, bounds, pending }: WriterPorts): Worksp
   };
 
   return {
-    apply: (_permit, workspace, changes) => {
+    apply: async (_permit, workspace, changes) => {
       const judged = judgeChanges(changes, { bounds, textOf });
       // The person saw this very diff and said yes: what the rules would ask about is answered. What they refuse stays refused.
       const answered = judged.map((one): JudgedChange => {
         if (one.change.root !== undefined) return refused(one, "escape", "It is not in the workspace.");
         return one.outcome === "ask" || one.outcome === "leave-out" ? { ...one, outcome: "allow" } : one;
       });
-      return Promise.resolve(apply(workspace, answered, "file_ops", null));
+      return await apply(workspace, answered, "file_ops", null);
     },
-    applyView(view) {
+    async applyView(view) {
       const { judged, truncated } = judge(view);
-      if (!truncated) return Promise.resolve(apply(view.lower, judged, "run", pending));
+      if (!truncated) return await apply(view.lower, judged, "run", pending);
       const all = judged.map((one) => refused(one, "too-many", "The call changed more files than can be looked at; none was written."));
       const nothing = { applied: [], conflicts: [], undo: null, leftOut: [], pending: [], waiting: null };
-      return Promise.resolve({ ...nothing, refused: all.slice(0, 20) });
+      return { ...nothing, refused: all.slice(0, 20) };
     },
     previewView(view, lines) {
       const { judged, truncated } = judge(view);
@@ -135,18 +140,22 @@ function textBeneath(root: string, path: string): string | null {
     try {
       using file = folder.read(name);
       if (file === null || file.stat.size > MOST_TEXT) return null;
-      const blocks = [...file.blocks()].map((block) => Buffer.from(block));
-      return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(blocks));
+      return decoded(file.blocks());
     } catch {
       return null;
     }
   });
 }
 
+const decoded = (blocks: Iterable<Uint8Array>): string =>
+  new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(Array.from(blocks, (block) => Buffer.from(block))));
+
 function textOf({ content }: Extract<Change, { kind: "write" }>): string | null {
   if (content.bytes > MOST_TEXT) return null;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(content.file));
+    using folder = Folder.open(dirname(content.file));
+    using file = folder.read(basename(content.file));
+    return file === null ? null : decoded(file.blocks(content.at ?? 0, content.bytes));
   } catch {
     return null;
   }
