@@ -204,7 +204,7 @@ async function large(folder: string, callIn: (workspace: string, command: string
       unit: "ms",
       value: summarise(extra),
       target: { at: "most", value: 50 },
-      note: "each file is synced twice; the view and the walk alone are a part of it",
+      note: "each file is synced once, many at a time; a busy disk is most of it",
     },
   ];
 }

@@ -133,20 +133,24 @@ export function judgePath(
   return { ...(strictest(rules.map(rulingOf)) ?? silent), confidentiality };
 }
 
-export const matchesPath = (rule: PathRule, path: string): boolean => rule.paths.some((pattern) => glob(pattern).test(path.toLowerCase()));
-
-const globs = new Map<string, RegExp>();
 /** Without case: a stick's file system may not know any. */
-function glob(pattern: string): RegExp {
-  const known = globs.get(pattern);
+export const matchesPath = (rule: PathRule, path: string): boolean => globsOf(rule).test(path.toLowerCase());
+
+const globs = new WeakMap<PathRule, RegExp>();
+/** All patterns of a rule in one: every name of a workspace is held against every rule. */
+function globsOf(rule: PathRule): RegExp {
+  const known = globs.get(rule);
   if (known !== undefined) return known;
-  const source = pattern
+  const made = new RegExp(rule.paths.map((pattern) => `^${globSource(pattern)}$`).join("|"), "su");
+  globs.set(rule, made);
+  return made;
+}
+
+function globSource(pattern: string): string {
+  return pattern
     .toLowerCase()
     .replaceAll(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
     .replaceAll(/\*\*\/|\*\*|\*|\?/g, (found) => (found === "**/" ? "(?:.*/)?" : found === "**" ? ".*" : found === "*" ? "[^/]*" : "[^/]"));
-  const made = new RegExp(`^${source}$`, "su");
-  globs.set(pattern, made);
-  return made;
 }
 
 /** `host` in its canonical spelling (proxy/host.ts). Where no rule speaks a person is asked. */

@@ -7,7 +7,7 @@ import type { Before } from "../../bark/workspace/types.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { short } from "../../skills/place.ts";
 import type { Looked, Programs, SearchHit, WorkspaceReader } from "../../skills/ports.ts";
-import { beneath, Folder, type Name, whereThereIs } from "../workspace/beneath.ts";
+import { beneath, type Entry, Folder, type Name, whereThereIs } from "../workspace/beneath.ts";
 import { filtersOf, joinedGit } from "../workspace/git.ts";
 import { beforeOf } from "../workspace/view.ts";
 
@@ -112,23 +112,32 @@ export function workspaceReader(
       const found: { path: string; folder: boolean }[] = [];
       // By name, and by every other name that the same file has: a hard link is no copy.
       const never = identitiesOf(own);
-      const several: { path: string; identity: string }[] = [];
+      const secrets = new Set<string>();
       let within: string | null = null;
-      const whole = walkAll(workspace, (here, stat) => {
-        if (stat.isSymbolicLink()) return true;
+      const add = (stat: Stats | null): void => {
+        if (stat !== null && stat.nlink > 1) never.add(identityOf(stat));
+      };
+      const whole = walkAll(workspace, (here, kind, stat) => {
+        if (kind === "link") return true;
         const inSecret = within !== null && here.startsWith(within);
-        const secret = inSecret || isSecret(here);
-        if (stat.isFile() && stat.nlink > 1) {
-          if (secret) never.add(identityOf(stat));
-          else several.push({ path: here, identity: identityOf(stat) });
-        }
-        if (!secret || inSecret) return true;
-        found.push({ path: join(workspace, here), folder: stat.isDirectory() });
+        if (!inSecret && !isSecret(here)) return true;
+        if (kind === "file") add(stat());
+        secrets.add(here);
+        if (inSecret) return true;
+        found.push({ path: join(workspace, here), folder: kind === "folder" });
         within = `${here}/`;
         return true;
       });
-      for (const { path, identity } of several) if (never.has(identity)) found.push({ path: join(workspace, path), folder: false });
-      return whole ? found : null;
+      // To ask each file how many names it has takes longer than all the rest: only where one that counts has several.
+      const again =
+        never.size === 0 ||
+        walkAll(workspace, (here, kind, stat) => {
+          if (kind !== "file" || secrets.has(here)) return true;
+          const is = stat();
+          if (is !== null && is.nlink > 1 && never.has(identityOf(is))) found.push({ path: join(workspace, here), folder: false });
+          return true;
+        });
+      return whole && again ? found : null;
     },
     git() {
       const found = joinedGit(workspace, isOwn);
@@ -155,20 +164,17 @@ export function workspaceReader(
 }
 
 /** Every name, links too, without following any. `visit` says whether to go into a folder. False where there is too much to look at. */
-function walkAll(workspace: string, visit: (path: string, stat: Stats) => boolean): boolean {
+function walkAll(workspace: string, visit: (path: string, kind: Entry["kind"], stat: () => Stats | null) => boolean): boolean {
   let looked = 0;
   const walk = (folder: Folder, at: string, depth: number): boolean => {
-    for (const bytes of folder.names()) {
+    for (const { name, text, kind } of folder.entries()) {
       if (++looked > MOST_NAMES || depth > DEEPEST) return false;
-      const name = bytes.toString("utf8");
-      const here = at === "" ? name : `${at}/${name}`;
-      const stat = folder.stat(bytes);
-      if (stat === null) continue;
+      const shown = text ?? name.toString("utf8");
+      const here = at === "" ? shown : `${at}/${shown}`;
       // A name that is no text is no name that a rule could mean; what lies below it might be.
-      const exact = Buffer.from(name).equals(bytes);
-      if (exact && !visit(here, stat)) continue;
-      if (stat.isDirectory()) {
-        using inner = enter(folder, bytes);
+      if (text !== null && !visit(here, kind, () => folder.stat(name))) continue;
+      if (kind === "folder") {
+        using inner = enter(folder, name);
         if (inner !== null && !walk(inner, here, depth + 1)) return false;
       }
     }
@@ -180,12 +186,12 @@ function walkAll(workspace: string, visit: (path: string, stat: Stats) => boolea
 
 const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
-/** Of files that are Noctem's own, and of those in its folders. */
+/** Of files that are Noctem's own, and of those in its folders, where they have another name somewhere. */
 function identitiesOf(own: readonly string[]): Set<string> {
   const identities = new Set<string>();
   const add = (path: string, deeper: boolean): void => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
-    if (stat?.isFile() === true) identities.add(identityOf(stat));
+    if (stat?.isFile() === true && stat.nlink > 1) identities.add(identityOf(stat));
     else if (stat?.isDirectory() === true && deeper) for (const name of readdirSync(path)) add(join(path, name), false);
   };
   for (const path of own) add(path, true);

@@ -32,6 +32,16 @@ const BLOCK = 1 << 16;
 
 export type Name = Buffer;
 
+export interface Entry {
+  readonly name: Name;
+  /** Null where the name is no text. */
+  readonly text: string | null;
+  readonly kind: "file" | "folder" | "link" | "other";
+}
+
+const kindOf = (of: Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink">): Exclude<Entry["kind"], "other"> | null =>
+  of.isFile() ? "file" : of.isDirectory() ? "folder" : of.isSymbolicLink() ? "link" : null;
+
 /** An open folder. Names are bytes: what is no UTF-8 is there all the same. */
 export class Folder implements Disposable {
   readonly #fd: number;
@@ -59,6 +69,23 @@ export class Folder implements Disposable {
 
   names(): Name[] {
     return readdirSync(`/proc/self/fd/${this.#fd}/.`, { encoding: "buffer" });
+  }
+
+  /** The names with what they are, in one reading; each is asked for where the file system does not say, or a name is no text. */
+  entries(): readonly Entry[] {
+    const read = readdirSync(`/proc/self/fd/${this.#fd}/.`, { withFileTypes: true });
+    const plain = read.every((entry) => !entry.name.includes("\ufffd"));
+    if (!plain) return this.names().flatMap((name) => this.#entry(name));
+    return read.flatMap((entry): readonly Entry[] => {
+      const kind = kindOf(entry);
+      return kind === null ? this.#entry(Buffer.from(entry.name)) : [{ name: Buffer.from(entry.name), text: entry.name, kind }];
+    });
+  }
+
+  #entry(name: Name): readonly Entry[] {
+    const stat = this.stat(name);
+    const text = name.toString("utf8");
+    return stat === null ? [] : [{ name, text: Buffer.from(text).equals(name) ? text : null, kind: kindOf(stat) ?? "other" }];
   }
 
   /** Of the name itself, never of what it leads to. */
