@@ -171,7 +171,7 @@ export const RACE_SCENES: Readonly<Record<(typeof RACES)[number], Race>> = {
     stage.linkTo(other, stage.home);
     const verdict = await raced(arena, inside(arena, "d"), other, async (n) => {
       await skill(arena, { operation: "write", path: "d/target", content: `${n}` }, true);
-      steps.undo(stage.workspace, null);
+      await steps.undo(stage.workspace, null);
       return "";
     });
     rmSync(other, { recursive: true, force: true });
