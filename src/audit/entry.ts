@@ -14,7 +14,12 @@ const label = v.strictObject({
   i: v.pipe(count, v.maxValue(4)),
   p: v.array(text),
 });
+const severity = v.pipe(count, v.maxValue(4));
 const common = { version: v.literal(1), session: hex(16), seq: count, hlc: count };
+/** The intent that an entry is about: its seq, and its session where that is another one. */
+const about = { of: count, where: v.optional(hex(16)) };
+/** SHA-256(salt ‖ payload) of what lies apart, and the row it lies in: forgetting it keeps the log valid. */
+const apart = { payload: hex(32), reference: hex(16) };
 
 const EntrySchema = v.variant("kind", [
   /** The first of a session: who signs, and which logs it could see by then. Past sessions cannot be dropped or changed without breaking it. */
@@ -26,6 +31,8 @@ const EntrySchema = v.variant("kind", [
     stick: hex(32),
     key: hex(32),
     certificate: hex(64),
+    /** What was wrong with the host's clock: bits of `ClockFault` in the heart. */
+    clock: count,
     heads: v.array(v.strictObject({ session: hex(16), size: count, root: hex(32) })),
   }),
   /** Committed before the effect. */
@@ -41,30 +48,71 @@ const EntrySchema = v.variant("kind", [
     policy: text,
     /** Digest of the exact effect. */
     effect: hex(32),
-    /** SHA-256(salt ‖ payload) of what lies apart, and the row it lies in: forgetting it keeps the log valid. */
-    payload: hex(32),
-    reference: hex(16),
-    severity: v.pipe(count, v.maxValue(4)),
+    ...apart,
+    severity,
   }),
   v.strictObject({
     ...common,
     kind: v.literal("approval"),
-    /** Seq of the intent. */
-    of: count,
+    ...about,
     answer: v.picklist(["allowed", "denied", "unanswered"]),
     digest: hex(32),
     by: text,
   }),
+  v.strictObject({ ...common, kind: v.literal("outcome"), ...about, status: text, detail: text, ...apart }),
+  /** How a process ran: what really held it, as it was measured, not as it was planned. */
+  v.strictObject({ ...common, kind: v.literal("execution"), ...about, level: text, view: text, code: text, stopped: text, wall: count }),
+  /** What became of the files that it changed, and a digest of the names. */
   v.strictObject({
     ...common,
-    kind: v.literal("outcome"),
-    of: count,
-    status: text,
-    detail: text,
-    payload: hex(32),
-    reference: hex(16),
+    kind: v.literal("difference"),
+    ...about,
+    applied: count,
+    left: count,
+    waiting: count,
+    refused: count,
+    conflicts: count,
+    digest: hex(32),
   }),
-  v.strictObject({ ...common, kind: v.literal("incident"), what: text, detail: text, severity: v.pipe(count, v.maxValue(4)) }),
+  /** A standing permission, in its exact words. `expires` in milliseconds since 1970, 0 for never; `uses` that are left. */
+  v.strictObject({
+    ...common,
+    kind: v.literal("grant"),
+    what: v.picklist(["made", "used", "revoked", "refused"]),
+    grant: text,
+    skill: text,
+    pattern: text,
+    expires: count,
+    uses: count,
+    by: text,
+  }),
+  v.strictObject({ ...common, kind: v.literal("policy"), hash: text, overlay: text }),
+  /** SHA-256 of the file in hex; empty where nobody knows it. */
+  v.strictObject({ ...common, kind: v.literal("model"), role: v.picklist(["model", "adapter"]), name: text, digest: text, bytes: count }),
+  /** Counts of rows that came or went. */
+  v.strictObject({
+    ...common,
+    kind: v.literal("sync"),
+    direction: v.picklist(["take", "give"]),
+    replica: hex(16),
+    messages: count,
+    forgotten: count,
+    values: count,
+    entries: count,
+    tasks: count,
+    sessions: count,
+    conflicts: count,
+  }),
+  /** What a person did with the heart as a whole: backup, restore, fork, repair, export, import … */
+  v.strictObject({ ...common, kind: v.literal("heart"), what: text, detail: text }),
+  v.strictObject({ ...common, kind: v.literal("forget"), what: text, count }),
+  v.strictObject({ ...common, kind: v.literal("config"), name: text, action: text }),
+  /** A key signed something other than the log itself: what for, and the SHA-256 of what was signed. */
+  v.strictObject({ ...common, kind: v.literal("key"), key: hex(32), use: text, digest: hex(32) }),
+  v.strictObject({ ...common, kind: v.literal("training"), what: text, detail: text, digest: text }),
+  v.strictObject({ ...common, kind: v.literal("incident"), what: text, detail: text, severity }),
+  /** The last of a session that was not cut off. */
+  v.strictObject({ ...common, kind: v.literal("end"), reason: text }),
 ]);
 
 export type AuditEntry = v.InferOutput<typeof EntrySchema>;
@@ -73,7 +121,7 @@ const MOST = 64 * 1024;
 
 /** Throws on what is no entry: a bug. */
 export function entryText(entry: AuditEntry): string {
-  return canonicalJson(v.parse(EntrySchema, entry) as Json);
+  return canonicalJson(v.parse(EntrySchema, entry) as unknown as Json);
 }
 
 /** `null` when it is not an entry, or not its one canonical text: duplicate keys, other orders and other spellings all are something else. */
@@ -86,7 +134,7 @@ export function parseEntry(stored: string): AuditEntry | null {
     return null;
   }
   const parsed = v.safeParse(EntrySchema, value);
-  return parsed.success && canonicalJson(parsed.output) === stored ? parsed.output : null;
+  return parsed.success && canonicalJson(parsed.output as unknown as Json) === stored ? parsed.output : null;
 }
 
 /** What the stick's key signs for a session. */

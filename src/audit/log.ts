@@ -3,10 +3,11 @@ import type { HeartError } from "../heart/port.ts";
 import type { Label } from "../lib/label.ts";
 import type { Random } from "../lib/ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { type AuditEntry, certificateText, entryText, originOf, parseEntry } from "./entry.ts";
+import { type AuditEntry, certificateText, entryText, originOf } from "./entry.ts";
+import { maximalHeads, unanswered } from "./heads.ts";
 import { Frontier, leafHash, type Sha256 } from "./merkle.ts";
+import { checkpointText, signNote } from "./note.ts";
 import type { Verify } from "./verify.ts";
-import { checkpointText, openCheckpoint, signNote } from "./note.ts";
 
 /** A key that signs; the secret half never leaves whoever made it. */
 export interface SigningKey {
@@ -29,15 +30,9 @@ export interface AuditDeps {
   readonly random: Random;
   /** The stick's key, made on first need; the error is a sentence. */
   readonly stick: () => Result<SigningKey, string>;
+  /** What each session says first of all: which rules are in force, for one. */
+  readonly opening?: () => readonly Draft[];
 }
-
-/** What a caller says; the log adds who, when and where. */
-type Said<K extends AuditEntry["kind"]> = Omit<
-  Extract<AuditEntry, { kind: K }>,
-  "version" | "session" | "seq" | "hlc" | "kind" | "payload" | "reference"
->;
-
-export type AuditFailure = { readonly kind: "key"; readonly detail: string } | { readonly kind: "heart"; readonly error: HeartError };
 
 /** Where an entry stands. */
 export interface EntryRef {
@@ -45,114 +40,236 @@ export interface EntryRef {
   readonly seq: number;
 }
 
+type Common = "version" | "session" | "seq" | "hlc" | "payload" | "reference" | "where";
+type Kind = Exclude<AuditEntry["kind"], "genesis">;
+/** What a caller says; the log adds who, when and where. What is about an intent names it by its place. */
+type DraftOf<K extends Kind> = {
+  readonly [P in Exclude<keyof Extract<AuditEntry, { kind: K }>, Common>]: P extends "of" ? EntryRef : Extract<AuditEntry, { kind: K }>[P];
+};
+export type Draft = { [K in Kind]: DraftOf<K> }[Kind];
+type Said<K extends Kind> = Omit<DraftOf<K>, "kind">;
+
+/** What lies apart from its entry. */
+export interface Payload {
+  readonly body: string;
+  readonly label: Label;
+}
+export interface Written {
+  readonly draft: Draft;
+  readonly payload?: Payload;
+}
+
+export type AuditFailure = { readonly kind: "key"; readonly detail: string } | { readonly kind: "heart"; readonly error: HeartError };
+
 export interface AuditLog {
+  /** All of it in one durable commit; none of it where that fails. */
+  write(entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure>;
   /** Durable when it returns. */
   intent(entry: Said<"intent">, payload: string): Result<EntryRef, AuditFailure>;
   approval(entry: Said<"approval">): Result<EntryRef, AuditFailure>;
   outcome(entry: Said<"outcome">, payload: string, label: Label): Result<EntryRef, AuditFailure>;
   incident(entry: Said<"incident">): Result<EntryRef, AuditFailure>;
+  /** Says that the session ended in order. Nothing where nothing was written. */
+  end(reason: string): Result<void, AuditFailure>;
   /** This process's session; null while it has written nothing. */
   readonly session: string | null;
+  /** What earlier sessions began and no outcome tells of, as sentences; known once this one has begun. */
+  readonly interrupted: readonly string[];
 }
 
-/** Sessions that a beginning commits to at most; the newest of them, should there be more that nobody committed to. */
-const MOST_HEADS = 1000;
+/**
+ * Entries after which a session gives way to the next, once nothing in it waits for its outcome. It bounds what a proof reads, and how much one key that
+ * was stolen from a process's memory could speak for.
+ */
+export const SESSION_LIMIT = 1000;
+
+interface OpenSession {
+  readonly id: string;
+  readonly key: SigningKey;
+  frontier: Frontier;
+  /** As it stands in the heart. */
+  note: string | null;
+  /** Seqs of intents without an outcome. */
+  readonly waiting: Set<number>;
+}
+
+interface Placed {
+  readonly version: 1;
+  readonly session: string;
+  readonly seq: number;
+  readonly hlc: number;
+}
+/** An entry that waits for its place. */
+interface Item {
+  readonly payload: Payload | null;
+  readonly make: (common: Placed, place: LeafPlace) => AuditEntry;
+}
 
 /**
  * One session's log: a Merkle tree of entries under a key of its own, which the stick's key certifies and which is never stored. A thief with the
  * stick's key can add a session; he cannot rewrite an old one. The session begins with its first entry, so that a process that writes nothing leaves none.
  */
 export function auditLog(deps: AuditDeps): AuditLog {
-  let open: { readonly id: string; readonly key: SigningKey; frontier: Frontier } | null = null;
+  let open: OpenSession | null = null;
+  let interrupted: readonly string[] = [];
 
+  /** Every leaf of `items`, the checkpoint over all of them, in one commit. */
   const append = (
-    session: NonNullable<typeof open>,
-    payload: { readonly body: string; readonly label: Label } | null,
-    make: (common: { version: 1; session: string; seq: number; hlc: number }, place: LeafPlace) => AuditEntry,
-  ): Result<EntryRef, AuditFailure> => {
-    const { id, key, frontier } = session;
-    const seq = frontier.size;
-    let next: Frontier | null = null;
-    const written = deps.heart.append(id, payload, (place) => {
-      const leaf = entryText(make({ version: 1, session: id, seq, hlc: place.hlc }, place));
-      // Built beside the tree that stands: the commit may fail.
-      next = frontier.copy();
-      next.push(leafHash(deps.crypto.sha256, new TextEncoder().encode(leaf)));
-      const origin = originOf(deps.heartId, id);
-      const text = checkpointText({ origin, size: next.size, root: next.root() });
-      return { leaf, checkpoint: signNote(text, { name: origin, publicKey: key.publicKey }, key.sign, deps.crypto.sha256) };
+    session: OpenSession,
+    items: readonly Item[],
+    remember?: readonly string[],
+  ): Result<"moved" | readonly LeafPlace[], AuditFailure> => {
+    const { id, key } = session;
+    // Built beside the tree that stands: the commit may fail.
+    let next = session.frontier;
+    let note = "";
+    let given: readonly LeafPlace[] = [];
+    const written = deps.heart.append({
+      session: id,
+      after: session.note,
+      payloads: items.map(({ payload }) => payload),
+      make: (places) => {
+        given = places;
+        next = session.frontier.copy();
+        const leaves = items.map(({ make }, i) => {
+          const place = places[i] ?? { hlc: 0 as never, clock: 0, payload: null };
+          const leaf = entryText(make({ version: 1, session: id, seq: next.size, hlc: place.hlc }, place));
+          next.push(leafHash(deps.crypto.sha256, new TextEncoder().encode(leaf)));
+          return leaf;
+        });
+        const origin = originOf(deps.heartId, id);
+        const text = checkpointText({ origin, size: next.size, root: next.root() });
+        note = signNote(text, { name: origin, publicKey: key.publicKey }, key.sign, deps.crypto.sha256);
+        return { leaves, checkpoint: note };
+      },
+      ...(remember && { remember }),
     });
     if (!written.ok) return err({ kind: "heart", error: written.error });
-    session.frontier = next ?? frontier;
-    return ok({ session: id, seq });
+    if (written.value === "moved") return ok("moved");
+    session.frontier = next;
+    session.note = note;
+    return ok(given);
   };
 
-  const begin = (): Result<NonNullable<typeof open>, AuditFailure> => {
-    if (open !== null) return ok(open);
-    const stick = deps.stick();
-    if (!stick.ok) return err({ kind: "key", detail: stick.error });
-    const session = { id: deps.random.bytes(16).toHex(), key: deps.crypto.ephemeral(), frontier: new Frontier(deps.crypto.sha256) };
+  const itemOf = ({ draft, payload }: Written): Item => ({
+    payload: payload ?? null,
+    make: (common, { payload: kept }) => {
+      const placed: Record<string, unknown> = { ...draft, ...common };
+      if ("of" in draft) {
+        placed["of"] = draft.of.seq;
+        if (draft.of.session !== common.session) placed["where"] = draft.of.session;
+      }
+      if (draft.kind === "intent" || draft.kind === "outcome") {
+        placed["payload"] = kept?.hash ?? "0".repeat(64);
+        placed["reference"] = kept?.id ?? "0".repeat(32);
+      }
+      // `entryText` holds it against the schema.
+      return placed as AuditEntry;
+    },
+  });
+
+  const begin = (stick: SigningKey, entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
+    const id = deps.random.bytes(16).toHex();
+    const session: OpenSession = {
+      id,
+      key: deps.crypto.ephemeral(),
+      frontier: new Frontier(deps.crypto.sha256),
+      note: null,
+      waiting: new Set(),
+    };
     const key = session.key.publicKey.toHex();
-    const certificate = stick.value
-      .sign(new TextEncoder().encode(certificateText({ heart: deps.heartId, session: session.id, key })))
-      .toHex();
-    const heads = maximalHeads(deps);
-    const begun = append(session, null, (common) => ({
-      ...common,
-      kind: "genesis",
-      heart: deps.heartId,
-      stick: stick.value.publicKey.toHex(),
-      key,
-      certificate,
-      heads: [...heads],
-    }));
+    const certificate = stick.sign(new TextEncoder().encode(certificateText({ heart: deps.heartId, session: id, key }))).toHex();
+    const { heads, remember } = maximalHeads(deps);
+    const cut = unanswered(
+      deps.heart,
+      heads.map((head) => head.session),
+    );
+    const genesis: Item = {
+      payload: null,
+      make: (common, { clock }) => ({
+        ...common,
+        kind: "genesis",
+        heart: deps.heartId,
+        stick: stick.publicKey.toHex(),
+        key,
+        certificate,
+        clock,
+        heads: [...heads],
+      }),
+    };
+    const first = [
+      ...cut.map((detail): Written => ({ draft: { kind: "incident", what: "audit.interrupted", detail, severity: 2 } })),
+      ...(deps.opening?.() ?? []).map((draft): Written => ({ draft })),
+    ];
+    const begun = append(session, [genesis, ...first.map(itemOf), ...entries.map(itemOf)], remember);
     if (!begun.ok) return begun;
     open = session;
-    return ok(session);
+    interrupted = cut;
+    const clock = begun.value === "moved" ? 0 : (begun.value[0]?.clock ?? 0);
+    // The clock is known once the transaction runs, and what stands in it is settled by then. Should this one fail, the beginning still says it.
+    if (clock !== 0) append(session, [itemOf({ draft: { kind: "incident", what: "audit.clock", detail: clockText(clock), severity: 2 } })]);
+    return ok(entries.map((_, i) => ({ session: id, seq: 1 + first.length + i })));
   };
 
-  const write = (
-    payload: { readonly body: string; readonly label: Label } | null,
-    make: Parameters<typeof append>[2],
-  ): Result<EntryRef, AuditFailure> => {
-    const session = begin();
-    return session.ok ? append(session.value, payload, make) : session;
+  const write = (entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
+    const full = open !== null && open.frontier.size >= SESSION_LIMIT && open.waiting.size === 0;
+    if (full && open !== null) {
+      append(open, [itemOf({ draft: { kind: "end", reason: "full" } })]);
+      open = null;
+    }
+    let refs: readonly EntryRef[] | null = null;
+    if (open !== null) {
+      const first = open.frontier.size;
+      const { id } = open;
+      const appended = append(open, entries.map(itemOf));
+      if (!appended.ok) return appended;
+      // Where the file was changed under us, its last word is another session's; this one cannot go on in it.
+      if (appended.value !== "moved") refs = entries.map((_, i) => ({ session: id, seq: first + i }));
+    }
+    if (refs === null) {
+      const stick = deps.stick();
+      if (!stick.ok) return err({ kind: "key", detail: stick.error });
+      const begun = begin(stick.value, entries);
+      if (!begun.ok) return begun;
+      refs = begun.value;
+    }
+    for (const [i, { draft }] of entries.entries()) {
+      if (draft.kind === "intent") open?.waiting.add(refs[i]?.seq ?? -1);
+      if (draft.kind === "outcome" && draft.of.session === open?.id) open.waiting.delete(draft.of.seq);
+    }
+    return ok(refs);
   };
-  const NOTHING = { hash: "0".repeat(64), id: "0".repeat(32) };
+  const one = (entry: Written): Result<EntryRef, AuditFailure> => {
+    const written = write([entry]);
+    return written.ok ? ok(written.value[0] ?? { session: "", seq: 0 }) : written;
+  };
 
   return {
-    intent: (entry, payload) =>
-      write({ body: payload, label: entry.label as Label }, (common, { payload: kept }) => {
-        const { hash, id } = kept ?? NOTHING;
-        return { ...entry, ...common, kind: "intent", payload: hash, reference: id };
-      }),
-    approval: (entry) => write(null, (common) => ({ ...entry, ...common, kind: "approval" })),
-    outcome: (entry, payload, label) =>
-      write({ body: payload, label }, (common, { payload: kept }) => {
-        const { hash, id } = kept ?? NOTHING;
-        return { ...entry, ...common, kind: "outcome", payload: hash, reference: id };
-      }),
-    incident: (entry) => write(null, (common) => ({ ...entry, ...common, kind: "incident" })),
+    write,
+    intent: (entry, body) => one({ draft: { ...entry, kind: "intent" }, payload: { body, label: entry.label as Label } }),
+    approval: (entry) => one({ draft: { ...entry, kind: "approval" } }),
+    outcome: (entry, body, label) => one({ draft: { ...entry, kind: "outcome" }, payload: { body, label } }),
+    incident: (entry) => one({ draft: { ...entry, kind: "incident" } }),
+    end(reason) {
+      if (open === null) return ok(undefined);
+      const ended = append(open, [itemOf({ draft: { kind: "end", reason } })]);
+      open = null;
+      return ended.ok ? ok(undefined) : ended;
+    },
     get session() {
       return open?.id ?? null;
+    },
+    get interrupted() {
+      return interrupted;
     },
   };
 }
 
-/** The heads that no other session's beginning commits to: with them all the others are committed to as well. */
-function maximalHeads({ heart, heartId, crypto }: AuditDeps): readonly { session: string; size: number; root: string }[] {
-  const covered = new Set<string>();
-  const heads = heart.checkpoints().flatMap(({ session, note }) => {
-    const genesis = parseEntry(heart.leaves(session)[0] ?? "");
-    if (genesis?.kind !== "genesis") return [];
-    for (const head of genesis.heads) covered.add(head.session);
-    const origin = originOf(heartId, session);
-    const checkpoint = openCheckpoint(note, { name: origin, publicKey: Uint8Array.fromHex(genesis.key) }, crypto.verify, crypto.sha256);
-    return checkpoint === null ? [] : [{ session, size: checkpoint.size, root: checkpoint.root.toHex(), at: genesis.hlc }];
-  });
-  return heads
-    .filter(({ session }) => !covered.has(session))
-    .sort((a, b) => b.at - a.at)
-    .slice(0, MOST_HEADS)
-    .map(({ session, size, root }) => ({ session, size, root }));
-}
+/** Bits of the heart's `ClockFault`. */
+const CLOCK: readonly (readonly [number, string])[] = [
+  [1, "it stands before what the heart has seen"],
+  [2, "it stands before this program was made"],
+  [4, "it leapt ahead by more than 90 days"],
+];
+export const clockText = (faults: number): string =>
+  `the clock of this computer cannot be believed: ${CLOCK.flatMap(([bit, text]) => ((faults & bit) === 0 ? [] : [text])).join(", ")}`;

@@ -1,5 +1,5 @@
 import { realpathSync, statSync } from "node:fs";
-import { type AuditFailure, auditLog } from "../audit/log.ts";
+import type { AuditLog } from "../audit/log.ts";
 import { renderApproval } from "../bark/approvals.ts";
 import { executor } from "../bark/execute.ts";
 import { type ApprovalDesk, ReferenceMonitor } from "../bark/monitor/monitor.ts";
@@ -14,7 +14,7 @@ import type { Explained } from "../headless/result-object.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { askOnTerminal } from "../platform/approval-terminal.ts";
-import { auditCrypto, stickKey } from "../platform/audit-crypto.ts";
+import { auditCrypto } from "../platform/audit-crypto.ts";
 import { type HostCage, hostCage } from "../platform/cage/runner.ts";
 import { heartDeps } from "../platform/heart.ts";
 import { fetchProgram } from "../platform/fetch/program.ts";
@@ -29,6 +29,7 @@ import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
 import { webFetch } from "../skills/web-fetch.ts";
 import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
+import { auditFailureText, stickLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
@@ -49,6 +50,7 @@ export interface BarkDesk extends Disposable {
   readonly policyHash: string;
   readonly registry: Registry;
   readonly monitor: ReferenceMonitor;
+  readonly log: AuditLog;
   readonly cage: HostCage;
   readonly steps: WorkspaceSteps;
   readonly pending: PendingStore;
@@ -64,7 +66,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const opened = openStickHeart(layout);
   if (!opened.ok) return err(heartErrorText(opened.error));
   const heart = opened.value;
-  const { clock, random } = heartDeps();
+  const { clock } = heartDeps();
   const { sha256 } = auditCrypto;
   const permits = permitDesk(sha256);
   const cage = hostCage({ permits, clock, sha256, env: process.env });
@@ -72,13 +74,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const steps = stepsOf(layout);
   const pending = pendingOf(layout);
   for (const sentence of steps.recover()) io.err(`noctem: ${sentence}\n`);
-  const log = auditLog({
-    heart: heart.audit,
-    heartId: heart.id,
-    crypto: auditCrypto,
-    random,
-    stick: () => stickKey(layout.keys, heart.id),
-  });
+  const log = stickLog(layout, heart, () => [{ kind: "policy", hash, overlay: effective.value.overlay ?? "" }]);
   const reader = (at: string) =>
     workspaceReader(
       at,
@@ -94,7 +90,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     // What no policy names, nobody may do.
     tierOf: (skill) => policy.skills[skill]?.tier ?? 4,
     policy: hash,
-    audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText),
+    audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText, sha256),
     approvals: terminalDesk(io),
     permits,
     clock,
@@ -117,8 +113,11 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     steps,
     pending,
     monitor,
+    log,
     registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), fetching, signalSend]),
     [Symbol.dispose]() {
+      // A session without its end was cut off. That this one could not be written changes nothing that was done.
+      log.end("done");
       cage[Symbol.dispose]();
       staging[Symbol.dispose]();
       heart[Symbol.dispose]();
@@ -200,5 +199,3 @@ function terminalDesk(io: CommandIo): ApprovalDesk | null {
     },
   };
 }
-
-const auditFailureText = (failure: AuditFailure): string => (failure.kind === "key" ? failure.detail : heartErrorText(failure.error).text);

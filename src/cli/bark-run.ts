@@ -29,6 +29,10 @@ export async function runCall(args: CallArguments, io: CommandIo): Promise<numbe
   return await withCall(args, io, async (desk, call) => {
     const { skill, json } = args;
     const report = await desk.monitor.call({ ...call, skill, context: TYPED, plan: null, remark: null, signal: io.signal });
+    for (const cut of desk.log.interrupted)
+      io.err(
+        `noctem: Begun earlier and without an outcome in the log, because it was cut off or still runs elsewhere: ${forTerminal(cut)}\n`,
+      );
     const waiting = report.executed?.workspace?.waiting ?? null;
     if (json) io.out(`${JSON.stringify(reportJson(report))}\n`);
     else {

@@ -1,90 +1,178 @@
+import * as v from "valibot";
 import { BOTTOM, type Label } from "../lib/label.ts";
+import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { cellsUnder, putCell } from "./cells.ts";
+import { cellsUnder, getCell, putCell } from "./cells.ts";
 import { insertEntry, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
 import { Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
+import { readMeta, type Stamps, writeMeta } from "./writer.ts";
 
 /**
  * The audit log's place in the heart: leaves as they are signed, one checkpoint a session, and payloads apart. What they mean is the matter of
  * `src/audit`; here they are rows that are sealed, merged as a set that only grows, and committed together.
+ *
+ * A session's leaves are all of one writing session (`actor`), so that its checkpoint's row says where they stand: no index of its own.
  */
 export interface HeartAudit {
-  /**
-   * One durable commit: the payload if there is one, the leaf made for it, and the checkpoint over the session's leaves. `make` must not
-   * have effects: the commit may fail.
-   */
-  append(
-    session: string,
-    payload: { readonly body: string; readonly label: Label } | null,
-    make: (place: LeafPlace) => { readonly leaf: string; readonly checkpoint: string },
-  ): Result<void, HeartError>;
-  /** The leaves of a session as they were stored, the oldest first; damaged ones are left out. */
+  /** One durable commit for all of them. `"moved"`: another file was put in place of the heart, or it was opened anew; nothing was written. */
+  append(batch: LeafBatch): Result<"written" | "moved", HeartError>;
+  /** The leaves of a session as they were stored, the oldest first. */
   leaves(session: string): readonly string[];
-  /** The newest signed checkpoint of each session. */
+  /** The first of them. */
+  beginning(session: string): string | null;
+  /** The newest signed checkpoint of a session. */
+  checkpoint(session: string): string | null;
+  /** Of each session. */
   checkpoints(): readonly { readonly session: string; readonly note: string }[];
   /** A payload, null when it was forgotten or is damaged. */
   payload(id: string): string | null;
+  /**
+   * The first leaves of sessions that came since a session of this file began, and what that session remembered; null where nothing was
+   * remembered, or the file was made anew since. The cost is that of what came.
+   */
+  newBeginnings(): { readonly session: string; readonly remembered: readonly string[]; readonly leaves: readonly string[] } | null;
+  /** Takes in leaves of another copy that this one cannot merge, with the checkpoint they were signed in. Those that are here are left out. */
+  keepVersion(session: string, leaves: readonly string[], checkpoint: string): Result<number, HeartError>;
+}
+
+export interface LeafBatch {
+  /** 16 bytes in hex. */
+  readonly session: string;
+  /** The checkpoint that the session's last batch left; null for its first. */
+  readonly after: string | null;
+  /** One for each leaf; null for a leaf without one. */
+  readonly payloads: readonly ({ readonly body: string; readonly label: Label } | null)[];
+  /** Must not have effects: the commit may fail. */
+  readonly make: (places: readonly LeafPlace[]) => { readonly leaves: readonly string[]; readonly checkpoint: string };
+  /** With a session's first batch: what the next beginning has to look at, beside this session. */
+  readonly remember?: readonly string[];
 }
 
 export interface LeafPlace {
   readonly hlc: Hlc;
+  /** Bits of `ClockFault`. */
+  readonly clock: number;
   /** SHA-256(salt ‖ payload) in hex, and the id of the row that it lies in; null without a payload. */
   readonly payload: { readonly hash: string; readonly id: string } | null;
 }
 
 const LEAF: EntryKind = "audit";
-/** By the clock of one session, which goes on only, so in the order in which they were appended. */
-const LEAVES = `select b.body as leaf from entry e cross join entry_body b on b.n = e.n
-  where e.kind = '${LEAF}' and e.ref = ? order by e.actor, e.seq`;
+const LEAVES = `select b.body as leaf from entry e indexed by entry_dot cross join entry_body b on b.n = e.n
+  where e.actor = ? and e.kind = '${LEAF}' and e.ref = ? order by e.seq`;
+/** A beginning has the session's own id. */
+const BEGINNING = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
+const BEGINNINGS = `select b.body as leaf from entry e cross join entry_body b on b.n = e.n
+  where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
+const ID = /^[0-9a-f]{32}$/;
+/** Key of the note that says which sessions nobody had committed to when this file's last session began. */
+const HEADS = "audit";
+const Remembered = v.strictObject({ n: v.pipe(v.number(), v.safeInteger()), session: v.string(), also: v.array(v.string()) });
 
 export function heartAudit(store: TypedStore): HeartAudit {
-  const { db, crypto, random } = store;
+  const { db, mac, crypto, random } = store;
+  const cell = (session: string) => {
+    const found = getCell(db, mac, Namespace.AUDIT, session);
+    return found === "damaged" ? null : found;
+  };
+  const actorOf = (session: string): number =>
+    Number(db.get("select actor from cell where ns = ? and k = ?", Namespace.AUDIT, session)?.["actor"] ?? 0);
+  const putCheckpoint = (stamps: Stamps, key: string, value: string): void =>
+    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
+  const insertLeaf = (stamps: Stamps, session: string, leaf: string, label: Label): void => {
+    const ref = Uint8Array.fromHex(session);
+    const id = beginsAnew(leaf) && !isTaken(store, ref) ? ref : leafKey(store, session, leaf);
+    if (!isTaken(store, id)) insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
+  };
   return {
-    append(session, payload, make) {
-      if (!/^[0-9a-f]{32}$/.test(session)) return err({ kind: "not-found", what: session });
+    append({ session, after, payloads, make, remember }) {
+      if (!ID.test(session)) return err({ kind: "not-found", what: session });
       const ref = Uint8Array.fromHex(session);
       return transactIn(store, (stamps) => {
-        const salt = random.bytes(16);
-        const body = payload?.body.toWellFormed() ?? "";
-        const kept =
-          payload === null
-            ? null
-            : {
-                hash: bodyHash(salt, body, crypto).toHex(),
-                id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref }),
-              };
-        const hlc = stamps.stamp(0);
-        const { leaf, checkpoint } = make({ hlc, payload: kept });
-        insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label: payload?.label ?? BOTTOM, ref });
-        putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key: session, value: checkpoint, label: BOTTOM });
-        return ok(undefined);
+        if ((cell(session)?.value ?? null) !== after || (after !== null && actorOf(session) !== stamps.actor)) return ok("moved");
+        const places = payloads.map((payload): LeafPlace => {
+          const salt = random.bytes(16);
+          const body = payload?.body.toWellFormed() ?? "";
+          const kept =
+            payload === null
+              ? null
+              : {
+                  hash: bodyHash(salt, body, crypto).toHex(),
+                  id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref }),
+                };
+          return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
+        });
+        const { leaves, checkpoint } = make(places);
+        for (const [i, leaf] of leaves.entries()) insertLeaf(stamps, session, leaf, payloads[i]?.label ?? BOTTOM);
+        putCheckpoint(stamps, session, checkpoint);
+        if (remember !== undefined) {
+          const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
+          writeMeta(db, store.sealing(), HEADS, canonicalJson({ n, session, also: [...remember] }));
+        }
+        return ok("written");
       });
     },
     leaves: (session) =>
-      /^[0-9a-f]{32}$/.test(session)
+      ID.test(session)
         ? store.reading(
-            () => db.all(LEAVES, Uint8Array.fromHex(session)).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : [])),
+            () =>
+              db.all(LEAVES, actorOf(session), Uint8Array.fromHex(session)).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : [])),
             [],
           )
         : [],
+    beginning(session) {
+      const id = ID.test(session) ? Uint8Array.fromHex(session) : null;
+      const leaf = store.reading(() => db.get(BEGINNING, id)?.["leaf"] ?? null, null);
+      return typeof leaf === "string" ? leaf : null;
+    },
+    checkpoint: (session) => store.reading(() => cell(session)?.value ?? null, null),
     checkpoints: () =>
       store.reading(
         () =>
-          cellsUnder(db, store.mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
-            value === null ? [] : [{ session: key, note: value }],
+          cellsUnder(db, mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
+            value === null || !ID.test(key) ? [] : [{ session: key, note: value }],
           ),
         [],
       ),
     payload: (id) => store.reading(() => bodyOf(store, id), null),
+    newBeginnings: () =>
+      store.reading(() => {
+        const note = readMeta(db, HEADS);
+        if (note === null || (mac !== null && !mac.verify("meta", [HEADS, note["v"] ?? null], note["mac"] ?? null))) return null;
+        const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Remembered), note["v"]);
+        if (!parsed.success) return null;
+        const { n, session, also } = parsed.output;
+        // Row numbers are the file's own: after a repair they are others.
+        const stands = db.get("select id from entry where n = ?", n)?.["id"];
+        if (!(stands instanceof Uint8Array) || stands.toHex() !== session) return null;
+        const leaves = db.all(BEGINNINGS, n).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : []));
+        return { session, remembered: also, leaves };
+      }, null),
+    keepVersion: (session, leaves, checkpoint) =>
+      transactIn(store, (stamps) => {
+        const fresh = leaves.filter((leaf) => !isTaken(store, leafKey(store, session, leaf)));
+        for (const leaf of fresh) insertLeaf(stamps, session, leaf, BOTTOM);
+        const key = `${session}/${crypto.sha256(new TextEncoder().encode(checkpoint)).toHex().slice(0, 16)}`;
+        if (cell(session)?.value !== checkpoint && cell(key)?.value !== checkpoint) putCheckpoint(stamps, key, checkpoint);
+        return ok(fresh.length);
+      }),
   };
 }
 
+/** In canonical form a beginning, and nothing else, has its certificate first. */
+const beginsAnew = (leaf: string): boolean => leaf.startsWith('{"certificate":');
+
+const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 1 from entry where id = ?", id) !== null;
+
+/** Holds the leaf's hash: two versions of one entry are two rows, in whichever copies they meet. */
+const leafKey = ({ crypto }: TypedStore, session: string, leaf: string): Uint8Array =>
+  crypto.sha256(new TextEncoder().encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
+
 function bodyOf({ db, crypto }: TypedStore, id: string): string | null {
-  if (!/^[0-9a-f]{32}$/.test(id)) return null;
+  if (!ID.test(id)) return null;
   const row = db.get(
     "select e.body_hash as hash, b.salt as salt, b.body as body from entry e join entry_body b on b.n = e.n where e.id = ?",
     Uint8Array.fromHex(id),

@@ -121,11 +121,13 @@ export function insertEntry(
     readonly salt: Uint8Array;
     readonly label: Label;
     readonly ref: Uint8Array | null;
+    /** 16 bytes that nothing has; without them they are drawn. */
+    readonly id?: Uint8Array;
   },
 ): string {
   const { db, random, crypto } = store;
   const { kind, body, salt, label, ref } = entry;
-  const id = random.bytes(16);
+  const id = entry.id ?? random.bytes(16);
   const dot: SqlValue[] = [stamps.stamp(0), stamps.actor, stamps.seq()];
   const columns: SqlValue[] = [id, kind, ref, ...dot, ...labelColumns(label), bodyHash(salt, body, crypto)];
   const { n } = db.get(INSERT, ...columns, store.sealing().seal(ENTRY.name, columns)) ?? {};

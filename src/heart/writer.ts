@@ -12,6 +12,8 @@ import { StreamBook } from "./streams.ts";
 /** What one transaction hands out. */
 export interface Stamps {
   readonly actor: number;
+  /** Bits of `ClockFault`: what this writing session found wrong with the host's clock. */
+  readonly clock: number;
   /** The next number of this writing session's stream: for one row that this transaction writes. */
   seq(): number;
   /** Says that a row was replaced or removed, which its stream then no longer counts; `null` when there was none. */
@@ -168,6 +170,10 @@ class Transaction implements Stamps {
     this.#newLeap = reading.leap;
     // The row of the writing session takes the first number of its stream.
     if (before.first) this.#seq++;
+  }
+
+  get clock(): number {
+    return this.#faults;
   }
 
   get wrote(): boolean {

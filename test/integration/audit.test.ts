@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AuditLog, auditLog } from "../../src/audit/log.ts";
+import { type AuditLog, auditLog, SESSION_LIMIT } from "../../src/audit/log.ts";
 import { parseEntry } from "../../src/audit/entry.ts";
 import { verifySession } from "../../src/audit/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { forkHeart } from "../../src/heart/care/fork.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import type { OpenHeart } from "../../src/heart/open.ts";
+import type { Millis } from "../../src/lib/brand.ts";
 import { BOTTOM } from "../../src/lib/label.ts";
 import { auditCrypto, stickKey } from "../../src/platform/audit-crypto.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
@@ -57,8 +58,8 @@ describe("the audit log", () => {
     expect(heart.audit.checkpoints()).toEqual([]);
     expect(existsSync(join(placeIn(dir.path).keysDir, "stick.json"))).toBe(false);
     const ref = intent(log);
-    must(log.approval({ of: ref.seq, answer: "allowed", digest: "1".repeat(64), by: "console" }));
-    must(log.outcome({ of: ref.seq, status: "done", detail: "" }, "hello", BOTTOM));
+    must(log.approval({ of: ref, answer: "allowed", digest: "1".repeat(64), by: "console" }));
+    must(log.outcome({ of: ref, status: "done", detail: "" }, "hello", BOTTOM));
     must(log.incident({ what: "test", detail: "x", severity: 3 }));
     const session = log.session ?? "";
     const entries = heart.audit.leaves(session).map(parseEntry);
@@ -93,6 +94,116 @@ describe("the audit log", () => {
     expect(faultsOf(heart, "0".repeat(32), leaves)).toContain("leaf");
   });
 
+  test("a group of entries is one commit, and what is about an intent names it", () => {
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    const ref = intent(log);
+    const before = heart.version();
+    const refs = must(
+      log.write([
+        { draft: { kind: "execution", of: ref, level: "namespaces", view: "overlay", code: "0", stopped: "", wall: 12 } },
+        { draft: { kind: "outcome", of: ref, status: "done", detail: "" }, payload: { body: "x", label: BOTTOM } },
+        { draft: { kind: "end", reason: "done" } },
+      ]),
+    );
+    expect(heart.version()).toBe(before + 1);
+    expect(refs.map(({ seq }) => seq)).toEqual([2, 3, 4]);
+    expect(heart.audit.leaves(ref.session).map((leaf) => parseEntry(leaf)?.kind)).toEqual([
+      "genesis",
+      "intent",
+      "execution",
+      "outcome",
+      "end",
+    ]);
+    expect(faultsOf(heart, ref.session)).toEqual([]);
+  });
+
+  test("a full session gives way to the next once nothing in it waits, and not before", () => {
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    const open = intent(log);
+    const many = (n: number) => Array.from({ length: n }, () => ({ draft: { kind: "heart", what: "test", detail: "" } as const }));
+    must(log.write(many(SESSION_LIMIT)));
+    must(log.write(many(1)));
+    expect(log.session).toBe(open.session);
+    must(log.outcome({ of: open, status: "done", detail: "" }, "", BOTTOM));
+    must(log.write(many(1)));
+    const next = log.session ?? "";
+    expect(next).not.toBe(open.session);
+    for (const session of [open.session, next]) expect(faultsOf(heart, session)).toEqual([]);
+    const genesis = parseEntry(heart.audit.leaves(next)[0] ?? "");
+    expect(genesis?.kind === "genesis" ? genesis.heads.map(({ session }) => session) : null).toEqual([open.session]);
+  });
+
+  test("an older file put in place under an open log: it begins anew, and what was before stands", () => {
+    const log = (() => {
+      using heart = openIn(dir.path);
+      intent(logOf(heart));
+      return heart.audit.checkpoints()[0]?.session ?? "";
+    })();
+    const file = placeIn(dir.path).file;
+    const old = readFileSync(file);
+    using heart = openIn(dir.path);
+    const open = logOf(heart);
+    const first = intent(open);
+    writeFileSync(file, old);
+    const second = intent(open);
+    expect(second.session).not.toBe(first.session);
+    expect(
+      heart.audit
+        .checkpoints()
+        .map(({ session }) => session)
+        .sort(),
+    ).toEqual([log, second.session].sort());
+    expect(faultsOf(heart, second.session)).toEqual([]);
+  });
+
+  test("a session that two processes saw grow is committed to at its whole size in the end", () => {
+    using one = openIn(dir.path);
+    using two = openIn(dir.path);
+    const [first, second] = [logOf(one), logOf(two)];
+    const a = intent(first);
+    const b = intent(second);
+    intent(first);
+    intent(first);
+    using three = openIn(dir.path);
+    const third = logOf(three);
+    const c = intent(third);
+    const genesis = parseEntry(three.audit.leaves(c.session)[0] ?? "");
+    const heads = genesis?.kind === "genesis" ? genesis.heads.map(({ session, size }) => `${session}:${size}`) : [];
+    expect(heads.sort()).toEqual([`${a.session}:4`, `${b.session}:3`].sort());
+  });
+
+  test("what was begun and never told the end of is said by the next session, once", () => {
+    {
+      using heart = openIn(dir.path);
+      intent(logOf(heart), "cut-off");
+    }
+    using heart = openIn(dir.path);
+    const log = logOf(heart);
+    const ref = intent(log, "b");
+    expect(log.interrupted).toHaveLength(1);
+    expect(log.interrupted[0]).toContain("cut-off");
+    expect(heart.audit.leaves(ref.session).map((leaf) => parseEntry(leaf)?.kind)).toEqual(["genesis", "incident", "intent"]);
+    must(log.outcome({ of: ref, status: "done", detail: "" }, "", BOTTOM));
+    const next = logOf(heart);
+    intent(next, "c");
+    expect(next.interrupted).toEqual([]);
+  });
+
+  test("a clock that stands before the heart's past is an incident of the log", () => {
+    {
+      using heart = openIn(dir.path);
+      intent(logOf(heart));
+    }
+    const past = { now: () => (Date.now() - 30 * 86_400_000) as Millis, monotonic: () => 0 };
+    using heart = openIn(dir.path, { clock: past });
+    const ref = intent(logOf(heart));
+    const entries = heart.audit.leaves(ref.session).map(parseEntry);
+    expect(entries.some((entry) => entry?.kind === "incident" && entry.what === "audit.clock")).toBe(true);
+    expect(faultsOf(heart, ref.session)).toEqual([]);
+  });
+
   test("each session commits to the heads that it sees, and to those alone that nobody else has", () => {
     const sessions: string[] = [];
     for (let i = 0; i < 3; i++) {
@@ -106,7 +217,8 @@ describe("the audit log", () => {
       const genesis = parseEntry(heart.audit.leaves(session)[0] ?? "");
       return genesis?.kind === "genesis" ? genesis.heads.map((head) => [head.session, head.size]) : null;
     });
-    expect(heads).toEqual([[], [[sessions[0] ?? "", 2]], [[sessions[1] ?? "", 2]]]);
+    // The second also tells of the first's intent, whose outcome nobody wrote.
+    expect(heads).toEqual([[], [[sessions[0] ?? "", 2]], [[sessions[1] ?? "", 3]]]);
   });
 
   test("an entry that cannot be committed is an error, and the log goes on from what stands", () => {

@@ -53,6 +53,7 @@ export async function bark(): Promise<readonly Row[]> {
       log,
       () => undefined,
       () => "",
+      sha256,
     );
     const steps = workspaceSteps(
       join(folder, "steps"),

@@ -141,6 +141,7 @@ class BareSession implements Session {
     this.#db.exec("begin immediate");
     const result = work({
       actor: this.#actor,
+      clock: 0,
       seq: () => ++this.#seq,
       replaced: () => undefined,
       stamp: (visible) => (this.#last = Math.max(this.#last, visible) + 1) as Hlc,

@@ -4,7 +4,8 @@ import type { Json } from "../../lib/canonical-json.ts";
 import { Integrity, join, type Label } from "../../lib/label.ts";
 import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
-import type { Executed, Executor, Rehearsal } from "../execute.ts";
+import type { CageOutcome } from "../cage/types.ts";
+import type { Executed, Executor, Rehearsal, WorkspaceReport } from "../execute.ts";
 import type { NetworkReport } from "../proxy/types.ts";
 import type { AccessRequest, BarkTier, Clearance, Decision, PlanDigest } from "../types.ts";
 import { decide } from "./decide.ts";
@@ -97,6 +98,9 @@ export interface OutcomeEntry {
   readonly network: NetworkReport | null;
   /** How its process was held, or what this host had when that was too little; null where no process was to run. */
   readonly cage: CageLevel | null;
+  /** How it ran, and what became of the files; null where nothing ran or nothing was to change. */
+  readonly ran: Pick<CageOutcome, "level" | "view" | "code" | "signal" | "stopped" | "wallMs"> | null;
+  readonly changed: WorkspaceReport | null;
 }
 
 export type Answer = "allowed" | "denied" | "unanswered";
@@ -252,6 +256,8 @@ export class ReferenceMonitor {
       blocked: [],
       network: null,
       cage: seen.cage,
+      ran: null,
+      changed: null,
     });
     return written.ok ? seen : { ...seen, lines: [...seen.lines, `(This could not be written to the log: ${written.error.detail})`] };
   }
@@ -260,9 +266,18 @@ export class ReferenceMonitor {
   #close(ref: IntentRef, report: CallReport): CallReport {
     const { status, text, blocked } = report;
     const detail = blocked[0]?.reason ?? "";
-    const network = report.executed?.cage?.network ?? null;
-    const cage = report.executed?.level ?? null;
-    const written = this.#ports.audit.outcome(ref, { status, detail, output: text, blocked, network, cage });
+    const ran = report.executed?.cage ?? null;
+    const changed = report.executed?.workspace ?? null;
+    const written = this.#ports.audit.outcome(ref, {
+      status,
+      detail,
+      output: text,
+      blocked,
+      network: ran?.network ?? null,
+      cage: report.executed?.level ?? null,
+      ran,
+      changed,
+    });
     for (const { rule, reason } of report.executed?.incidents ?? []) this.#ports.audit.incident(`bark.${rule}`, reason);
     if (written.ok) return report;
     return { ...report, text: `${text}\n(How this ended could not be written to the log: ${written.error.detail})` };
