@@ -79,6 +79,7 @@ export function hostArena(io: CommandIo, swaps: number): HostArena {
     log,
     () => undefined,
     () => "the log in memory failed",
+    sha256,
   );
   let step = 0;
   const steps = workspaceSteps(

@@ -13,6 +13,7 @@ import {
 } from "../config/settings.ts";
 import { nearest } from "../lib/nearest.ts";
 import { replaceFile } from "../platform/settings-file.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { settingsErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -101,9 +102,11 @@ export function settingsPath({ json }: JsonFlag, io: CommandIo): number {
 }
 
 function write(text: string, change: { readonly name: string; readonly value: unknown }, json: boolean | undefined, io: CommandIo): number {
-  const { settings } = stickOf(io, undefined);
-  const written = replaceFile(settings, text);
-  if (!written.ok) return refuse(settingsFileError(settings, written.error), io);
+  const layout = stickOf(io, undefined);
+  const written = replaceFile(layout.settings, text);
+  if (!written.ok) return refuse(settingsFileError(layout.settings, written.error), io);
+  // The name alone: a value may be a path of this host.
+  noteInLog(layout, [{ kind: "config", name: change.name.slice(0, 200), action: change.value === null ? "unset" : "set" }], io);
   return done(change, json, io);
 }
 

@@ -1,4 +1,4 @@
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { forTerminal } from "../headless/terminal-text.ts";
 import { backupHeart } from "../heart/care/backup.ts";
 import { forkHeart } from "../heart/care/fork.ts";
@@ -7,6 +7,7 @@ import { backupName } from "../heart/care/rotate.ts";
 import type { HeartError } from "../heart/port.ts";
 import type { Explained } from "../headless/result-object.ts";
 import { bytesText } from "./bytes-text.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { deskOf, type HeartArguments, type HeartDesk, isFolder, isThere, refuseTarget, withDesk } from "./heart-desk.ts";
@@ -27,6 +28,7 @@ export function backup(args: HeartArguments & { readonly file: string | undefine
     const made = backupHeart(desk.deps, desk.place, target);
     if (!made.ok) return refuseCopying(desk, made.error, "backup was made");
     const { file, bytes } = made.value;
+    noteInLog(desk.layout, [{ kind: "heart", what: "backup", detail: basename(file) }], io);
     return desk.answer(made.value, `${forTerminal(file)}: ${bytesText(bytes)}, verified. The keys are not in it; they stay in keys/.\n`);
   });
 }
@@ -75,6 +77,7 @@ export async function restore(
   const aside = join(desk.layout.backups, `before-restore-${backupName(desk.deps.clock.now()).slice("heart-".length)}`);
   const restored = restoreHeart(desk.deps, desk.place, file, aside);
   if (!restored.ok) return desk.refuseWith(restored.error.kind, restoreErrorText(restored.error, file, desk));
+  noteInLog(desk.layout, [{ kind: "heart", what: "restore", detail: basename(file) }], io);
   return desk.answer(restored.value, forTerminal(restoredText(restored.value, args.file)));
 }
 
@@ -131,6 +134,7 @@ export function fork(args: HeartArguments & { readonly dest: string }, io: Comma
     }
     const parent = copyParent(desk.layout, target.keysDir);
     if (!parent.ok) return desk.refuseWith("parent", parent.error);
+    noteInLog(desk.layout, [{ kind: "heart", what: "fork", detail: forked.value.replica }], io);
     const text = `${args.dest} has a replica of this heart now (${forked.value.replica.slice(0, SHORT_ID)}), with its keys. Copy the program there as well.\nLater, noctem heart sync ${args.dest} --both brings the two together.\n`;
     return desk.answer({ folder, ...target, ...forked.value }, forTerminal(text));
   });

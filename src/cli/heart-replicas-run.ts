@@ -1,5 +1,6 @@
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Replica } from "../heart/replicas.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { type HeartArguments, withDesk } from "./heart-desk.ts";
 import { SHORT_ID } from "./heart-status-text.ts";
@@ -9,6 +10,7 @@ export function retire(args: HeartArguments & { readonly replica: string }, io: 
   return withDesk(args, io, (desk) => {
     const retired = desk.copies.retire(args.replica);
     if (!retired.ok) return desk.refuse(retired.error, "replica");
+    noteInLog(desk.layout, [{ kind: "heart", what: "retire", detail: retired.value.id }], io);
     const text = `${named(retired.value)} is retired: nothing waits for it any more. Should it come back, a sync takes what it has all the same.\n`;
     return desk.answer(retired.value, forTerminal(text));
   });

@@ -5,6 +5,7 @@ import type { MergeReport } from "../heart/merge/merge.ts";
 import { type StoredPlace, withStoredHeart } from "../heart/open.ts";
 import type { HeartError } from "../heart/port.ts";
 import { ok } from "../lib/result.ts";
+import { noteInLog, syncDraft } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE } from "./heart-access.ts";
@@ -39,7 +40,15 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
   if (refusal !== null) return refusal;
 
   const took = desk.copies.merge(file, { dryRun });
-  if (!took.ok) return desk.refuseCopy(took.error, file);
+  if (!took.ok) {
+    // Only of a copy that was altered; what never was a heart is a slip of the hand.
+    if (took.error.kind === "damaged" && !took.error.detail.startsWith("it is ") && !dryRun)
+      noteInLog(desk.layout, [{ kind: "incident", what: "merge.refused", detail: took.error.detail.slice(0, 1000), severity: 3 }], io);
+    return desk.refuseCopy(took.error, file);
+  }
+  // Before anything is given, so that the other copy has it too and both end alike.
+  const noted = dryRun ? null : syncDraft("take", took.value);
+  if (noted !== null) noteInLog(desk.layout, [noted], io);
   let gave: MergeReport | null = null;
   if (args.both === true) {
     const given = heartCopies(desk.deps, other, BUILD_DATE).merge(desk.place.file, { dryRun });

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { Draft } from "../audit/log.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import { heartErrorOf } from "../heart/failure.ts";
 import type { HeartError } from "../heart/port.ts";
@@ -8,6 +9,7 @@ import { openReadable, type ReadableHeart } from "../heart/transfer/reading.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { createFile, type NewFileError, openLines } from "../platform/text-lines.ts";
 import { bytesText } from "./bytes-text.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE } from "./heart-access.ts";
@@ -43,6 +45,7 @@ export async function exportHeart(args: HeartArguments & { readonly file: string
   const kept = file.finish();
   if (!kept.ok) return refuseFile(desk, args.file, kept.error);
   warn(counts, heart, io);
+  noteInLog(desk.layout, [exported(counts)], io);
   return desk.answer(
     { file: resolve(io.cwd, args.file), ...counts },
     `Exported ${kindsText(counts.lines)} to ${forTerminal(args.file)}.\n`,
@@ -57,6 +60,7 @@ async function exportTo(desk: HeartDesk, heart: ReadableHeart, io: CommandIo): P
     if (!page.ok) return desk.refuse(page.error);
     if (page.value.done === true) {
       warn(page.value.value, heart, io);
+      noteInLog(desk.layout, [exported(page.value.value)], io);
       return ExitCode.DONE;
     }
     io.out(page.value.value);
@@ -96,6 +100,8 @@ export function importHeart(args: HeartArguments & { readonly file: string }, io
       return desk.refuseWith("full", { text, code: ExitCode.NO_ROOM });
     }
     const imported = importLines(desk.deps, desk.place, BUILD_DATE, { source, lines: file.lines });
+    if (imported.ok && Object.values(imported.value.added).some((n) => n > 0))
+      noteInLog(desk.layout, [{ kind: "heart", what: "import", detail: kindsText(imported.value.added) }], io);
     if (imported.ok) return desk.answer(imported.value, importText(imported.value));
     const { error } = imported;
     if (error.kind !== "damaged" || error.path !== source) return desk.refuse(error);
@@ -107,6 +113,9 @@ export function importHeart(args: HeartArguments & { readonly file: string }, io
 }
 
 type Kinds = ExportCounts["lines"];
+
+/** Never the file's name: it may say where on a host, and to whom. */
+const exported = ({ lines }: ExportCounts): Draft => ({ kind: "heart", what: "export", detail: kindsText(lines) });
 
 function kindsText(kinds: Kinds): string {
   const all: readonly (readonly [number, string])[] = [

@@ -8,6 +8,7 @@ import { heartDeps } from "../platform/heart.ts";
 import { writeNewTextFile } from "../platform/settings-file.ts";
 import { toMarkdown } from "../session/markdown.ts";
 import { shownPath } from "../session/shown.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { heartErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -102,6 +103,7 @@ export async function deleteSession(args: OfSession & { readonly yes: boolean | 
   const gone = heart.deleteSession(found.value);
   if (!gone.ok) return refuse(gone.error, io);
   const layout = stickOf(io, args.heart);
+  noteInLog(layout, [{ kind: "forget", what: "conversation", count: gone.value.forgotten }], io);
   const backups = scrubBeside(heartDeps(), { file: layout.heart, keysDir: layout.keys });
   if (args.json) io.out(`${JSON.stringify({ session: found.value, forgotten: gone.value.forgotten, backups })}\n`);
   else {

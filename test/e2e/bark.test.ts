@@ -180,8 +180,8 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
     });
     expect(await count()).toBe(before);
     await bark("run", "shell", "true");
-    // A beginning, an intent and an outcome, and the payloads of the two.
-    expect(await count()).toBe(before + 5);
+    // A beginning, the policy, an intent, how it ran, an outcome, the end, and the payloads of two of them.
+    expect(await count()).toBe(before + 8);
     expect((await run(["heart", "verify"], { program })).code).toBe(0);
   });
 

@@ -124,7 +124,7 @@ test("a folder that was copied merges as well, and what was forgotten leaves eve
   const text = await done(copy, "sync", one, "--both");
   expect(text).toContain(`Took from ${one}: 1 text forgotten.`);
   expect(text).toContain("What was forgotten was taken out of 1 backup as well.");
-  expect(text).toContain(`Gave to ${one}: 1 message.`);
+  expect(text).toContain(`Gave to ${one}: 1 message, `);
   expect(readdirSync(join(copy, "backups"))).toHaveLength(1);
   for (const path of readdirSync(copy, { recursive: true, encoding: "utf8" }).map((name) => join(copy, name))) {
     if (/sqlite/u.test(path)) expect([path, readFileSync(path).includes("xyzzyplugh")]).toEqual([path, false]);
@@ -235,7 +235,7 @@ test("an export goes out by file and pipe, and comes in as data", async () => {
       .trimEnd()
       .split("\n")
       .map((line) => (JSON.parse(line) as { type: string }).type),
-  ).toEqual(["header", "message", "memory", "end"]);
+  ).toEqual(["header", "message", "memory", "entry", "entry", "entry", "end"]);
   expect(await done(two, "import", file)).toStartWith("Imported 1 message, 1 memory, as data");
   expect(await done(two, "import", file)).toBe("Nothing new in it.\n2 lines were here already.\n");
   writeFileSync(file, readFileSync(file, "utf8").replace('"user"', '"root"'));
