@@ -139,6 +139,7 @@ export class ScenarioWorld implements AsyncDisposable {
         log,
         () => undefined,
         () => "the log failed",
+        sha256,
       ),
       permits: this.#permits,
       clock,
