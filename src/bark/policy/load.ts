@@ -21,12 +21,14 @@ export function loadPolicy(value: unknown, sha256: (bytes: Uint8Array) => Uint8A
   if (faults.length > 0) return err(faults);
   const canonical = canonicalOf(policy);
   if (canonical === null) return err(["The policy: it holds half of a character, and has no hash."]);
-  return ok({ policy, hash: sha256(canonical).toHex() });
+  // Names such as "constructor" are passed over by the schema; a policy with a word that nobody read is none.
+  if (canonical !== canonicalOf(value)) return err(["The policy: it has a name that means nothing here."]);
+  return ok({ policy, hash: sha256(new TextEncoder().encode(canonical)).toHex() });
 }
 
-function canonicalOf(policy: Policy): Uint8Array | null {
+function canonicalOf(value: unknown): string | null {
   try {
-    return new TextEncoder().encode(canonicalJson(policy as unknown as Json));
+    return canonicalJson(value as Json);
   } catch {
     // A file in JSON may spell a lone surrogate.
     return null;
@@ -38,7 +40,10 @@ export const schemaFaults = (issues: readonly v.BaseIssue<unknown>[], whole: str
   issues.slice(0, 20).map((issue) => `${plain(v.getDotPath(issue) ?? whole)}: ${plain(issue.message)}`);
 
 /** Valibot says it on one line already; what it quotes of a hostile file may hold anything. */
-const plain = (message: string): string => message.replaceAll(/[^\P{C} ]/gu, "?").slice(0, 200);
+const plain = (message: string): string => {
+  const shown = message.toWellFormed().replaceAll(/[^\P{C} ]/gu, "?");
+  return shown.length <= 200 ? shown : `${shown.slice(0, 199).toWellFormed()}…`;
+};
 
 /** Every rule says what it is for, and is held to it: a rule that no longer matches its own example protects nothing. */
 function examplesThatFail(policy: Policy): readonly string[] {

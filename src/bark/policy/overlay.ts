@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { canonicalJson, type Json } from "../../lib/canonical-json.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { type LoadedPolicy, loadPolicy, schemaFaults } from "./load.ts";
-import { CommandRule, HostRule, LimitsSchema, PathRule, type Policy } from "./schema.ts";
+import { bySkill, CommandRule, HostRule, LimitsSchema, PathRule, type Policy } from "./schema.ts";
 
 /**
  * What a parent lays over the policy of the build: a file signed by the parent's key, which may only tighten. What it says is added, and the strictest
@@ -24,7 +24,7 @@ const SkillOverlay = v.strictObject({
 const OverlaySchema = v.strictObject({
   kind: v.literal("noctem-policy-overlay"),
   version: v.literal(1),
-  skills: v.optional(v.record(v.pipe(v.string(), v.regex(/^[a-z_]+$/)), SkillOverlay), {}),
+  skills: v.optional(bySkill(SkillOverlay), {}),
   commands: v.optional(v.array(CommandRule), []),
   paths: v.optional(v.array(PathRule), []),
   hosts: v.optional(v.array(HostRule), []),

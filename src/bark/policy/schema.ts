@@ -2,7 +2,7 @@ import * as v from "valibot";
 
 /** A policy as it stands in a file. Everything is named one by one; what is not named is closed. */
 const outcome = v.picklist(["allow", "ask", "deny"]);
-const id = v.pipe(v.string(), v.regex(/^[a-z0-9]+(?:[-.][a-z0-9]+)*$/));
+const id = v.pipe(v.string(), v.maxLength(100), v.regex(/^[a-z0-9]+(?:[-.][a-z0-9]+)*$/));
 const sentence = v.pipe(v.string(), v.minLength(3), v.maxLength(300));
 /** A name, a pattern or an example, and how many of a kind: a file that somebody wrote by hand needs far less. */
 const word = v.pipe(v.string(), v.maxLength(500));
@@ -36,7 +36,7 @@ export const CommandRule = v.strictObject({
   id,
   outcome,
   reason: sentence,
-  programs: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.+-]+$/))), v.minLength(1)),
+  programs: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.+-]{1,100}$/))), v.minLength(1)),
   first: v.optional(words),
   /** Matches only where one of these words is there. */
   has: v.optional(words),
@@ -95,14 +95,22 @@ const SkillRule = v.strictObject({
   network: v.optional(NetworkRule),
 });
 
+/** By the skill's name. A list would pass for a record of nothing. */
+export const bySkill = <T extends v.GenericSchema>(of: T) =>
+  v.pipe(
+    v.unknown(),
+    v.check((value) => !Array.isArray(value), "a list has no names"),
+    v.record(v.pipe(v.string(), v.regex(/^[a-z_]{1,50}$/)), of),
+  );
+
 export const PolicySchema = v.strictObject({
   version: v.literal(1),
-  skills: v.record(v.pipe(v.string(), v.regex(/^[a-z_]+$/)), SkillRule),
+  skills: bySkill(SkillRule),
   commands: v.pipe(v.array(CommandRule), v.maxLength(MOST)),
   paths: v.pipe(v.array(PathRule), v.maxLength(MOST)),
   hosts: v.pipe(v.array(HostRule), v.maxLength(MOST)),
   /** Variables of the person's environment that reach a cage. Everything else does not. */
-  environment: v.array(v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]*$/))),
+  environment: v.array(v.pipe(v.string(), v.regex(/^[A-Z][A-Z0-9_]{0,99}$/))),
   /** What a call may change in a workspace without being asked about again. */
   changes: v.strictObject({ files: count, bytes: count }),
 });

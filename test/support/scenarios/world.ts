@@ -21,12 +21,11 @@ import { literalsOf } from "../../../src/bark/monitor/endorse.ts";
 import { type CallReport, ReferenceMonitor } from "../../../src/bark/monitor/monitor.ts";
 import { PermitDesk } from "../../../src/bark/monitor/permit.ts";
 import { auditTrail } from "../../../src/bark/monitor/trail.ts";
-import { judgeHost } from "../../../src/bark/policy/judge.ts";
 import { loadPolicy } from "../../../src/bark/policy/load.ts";
 import { openHeart, type OpenHeart } from "../../../src/heart/open.ts";
 import type { Json } from "../../../src/lib/canonical-json.ts";
 import { BOTTOM, join as joinLabels, type Label } from "../../../src/lib/label.ts";
-import { ok, type Result } from "../../../src/lib/result.ts";
+import { ok } from "../../../src/lib/result.ts";
 import { auditCrypto } from "../../../src/platform/audit-crypto.ts";
 import { type HostCage, hostCage } from "../../../src/platform/cage/runner.ts";
 import { heartDeps } from "../../../src/platform/heart.ts";
@@ -37,6 +36,7 @@ import { fileOps } from "../../../src/skills/file-ops.ts";
 import { memory, signalSend, taskStatus } from "../../../src/skills/heart-skills.ts";
 import { type Registry, registry } from "../../../src/skills/registry.ts";
 import { codeExec, shell } from "../../../src/skills/run.ts";
+import { webFetch } from "../../../src/skills/web-fetch.ts";
 import { clock, sha256 } from "../cage.ts";
 import { BUILD } from "../heart.ts";
 import { tempDir } from "../noctem.ts";
@@ -122,7 +122,16 @@ export class ScenarioWorld implements AsyncDisposable {
     this.#heart = heart;
     const reader = (at: string) => workspaceReader(at, () => this.#root);
     const deps = { policy, reader, programs: hostPrograms, env: {} };
-    this.#registry = registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), signalSend]);
+    const fetching = webFetch({ policy, program: { argv: ["/never/run"], mounts: [] } });
+    this.#registry = registry([
+      taskStatus(heart),
+      memory(heart),
+      fileOps(reader, policy),
+      shell(deps),
+      codeExec(deps),
+      fetching,
+      signalSend,
+    ]);
     const key = auditCrypto.ephemeral();
     const log = auditLog({ heart: heart.audit, heartId: heart.id, crypto: auditCrypto, random: heartDeps().random, stick: () => ok(key) });
     let step = 0;
@@ -267,15 +276,12 @@ export class ScenarioWorld implements AsyncDisposable {
   ): Promise<{ report: CallReport | null; answer: string }> {
     const args = JSON.parse(this.#filled(JSON.stringify(raw))) as Record<string, Json>;
     const { signal } = new AbortController();
-    const prepared: Result<PreparedCall, { readonly detail: string }> =
-      skill === "web_fetch"
-        ? ok(this.#fetch(args["url"] as string))
-        : await this.#registry.prepare(skill, args, { workspace: this.workspace, signal });
+    const prepared = await this.#registry.prepare(skill, args, { workspace: this.workspace, signal });
     if (!prepared.ok) return { report: null, answer: prepared.error.detail };
     const report = await monitor.call({
       skill,
       args,
-      prepared: prepared.value,
+      prepared: skill === "web_fetch" ? this.#counted(prepared.value) : prepared.value,
       context,
       said: literalsOf(says),
       plan: null,
@@ -285,33 +291,13 @@ export class ScenarioWorld implements AsyncDisposable {
     return { report, answer: report.text };
   }
 
-  /** A call of the shape that fetching a page has, whose effect is to be counted instead of leaving this computer. */
-  #fetch(url: string): PreparedCall {
-    if (!this.#policy.ok) throw new Error("no policy");
-    const parsed = URL.parse(url);
-    const ruled =
-      parsed?.protocol === "https:"
-        ? judgeHost(this.#policy.value.policy, parsed.hostname, Number(parsed.port === "" ? "443" : parsed.port))
-        : { rule: "host.unknown", outcome: "ask" as const, reason: "It is no page of the web." };
-    const isListed = ruled.outcome === "allow";
-    return {
-      tier: 2,
-      operation: "fetch",
-      changesState: false,
-      object: { kind: "web", name: url, label: { c: 0, k: ["web"], i: 0, p: [] }, reserved: false },
-      declassifiable: true,
-      sink: { name: url, external: true, maxC: isListed ? 1 : 0, listed: false },
-      arguments: [{ name: "url", role: "control", value: url, required: isListed ? 0 : 2 }],
-      ruled,
-      effect: {
-        kind: "answer",
-        read: () => {
-          this.#fetched.push(url);
-          return Promise.resolve(ok("a page"));
-        },
-      },
-      resultLabel: { c: 0, k: ["web"], i: 0, p: [url] },
+  /** The real call, whose effect is counted instead of leaving this computer. */
+  #counted({ follow: _, ...prepared }: PreparedCall): PreparedCall {
+    const read = () => {
+      this.#fetched.push(prepared.object.name);
+      return Promise.resolve(ok("a page"));
     };
+    return { ...prepared, effect: { kind: "answer", read } };
   }
 
   /** Whether secrets came through to the model: keys, passwords, anything outside. */
