@@ -58,7 +58,10 @@ mkfs.exfat exfatprogs
 mount.exfat-fuse exfat-fuse
 mkfs.vfat dosfstools
 losetup mount
-strace strace'
+strace strace
+dbus-daemon dbus-daemon
+dbus-send dbus-bin
+xdg-dbus-proxy xdg-dbus-proxy'
 
 missing_tools() {
   printf '%s\n' "$TEST_TOOLS" | while read -r command package; do

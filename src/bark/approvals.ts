@@ -1,6 +1,7 @@
 import type { ApprovalQuestion } from "./monitor/monitor.ts";
 import type { Answer } from "./monitor/monitor.ts";
 import type { CagePlan } from "./cage/types.ts";
+import { dbusLines } from "./cage/dbus.ts";
 import { reachLines } from "./proxy/report.ts";
 
 /** A question that cannot be shown whole is not asked. */
@@ -55,7 +56,7 @@ export function renderApproval(question: ApprovalQuestion): Rendered {
 
 const VERBS = { read: "read", write: "change", run: "run", send: "send", fetch: "fetch" } as const;
 
-function exactly({ argv, workspace, network, limits, inputs = [] }: CagePlan): readonly string[] {
+function exactly({ argv, workspace, network, limits, inputs = [], dbus = [] }: CagePlan): readonly string[] {
   const where =
     workspace === null
       ? "without any of your files"
@@ -64,6 +65,7 @@ function exactly({ argv, workspace, network, limits, inputs = [] }: CagePlan): r
     `Exactly: ${argv.map(quoted).join(" ")}`,
     `It runs ${where}, ${network.kind === "none" ? "without a network" : "with a network"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
     ...(network.kind === "none" ? [] : reachLines(network.reach)),
+    ...(dbus.length === 0 ? [] : [`It may speak to programs of your session: ${dbusLines(dbus).join("; ")}.`]),
     ...(inputs.length === 0 ? [] : [`It goes by these files as they are now: ${inputs.map(({ path }) => exact(path)).join(", ")}.`]),
   ];
 }

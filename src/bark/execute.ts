@@ -114,7 +114,12 @@ export function executor(ports: ExecutorPorts): Executor {
 }
 
 /** Its profile's name is another, so that a permit for a rehearsal is none for the run. */
-const rehearsalPlan = (plan: CagePlan): CagePlan => ({ ...plan, profile: `${plan.profile}:rehearsal`, network: { kind: "none" } });
+const rehearsalPlan = (plan: CagePlan): CagePlan => ({
+  ...plan,
+  profile: `${plan.profile}:rehearsal`,
+  network: { kind: "none" },
+  dbus: [],
+});
 
 /** Lines of a rehearsal: of the diff, and of what the program printed. */
 const MOST_DIFF = 150;

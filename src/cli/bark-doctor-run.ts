@@ -2,6 +2,7 @@ import { UNHURRIED } from "../bark/cage/children.ts";
 import { TIER_FLOORS } from "../bark/cage/floors.ts";
 import { permitDesk } from "../bark/monitor/permit.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
+import { findBusProxy } from "../platform/cage/bus.ts";
 import { runGroup } from "../platform/cage/cgroup.ts";
 import { deviceFacts } from "../platform/cage/own-facts.ts";
 import { probeTier } from "../platform/cage/probe.ts";
@@ -10,7 +11,7 @@ import { hostFacts } from "../platform/doctor-probes.ts";
 import { heartDeps } from "../platform/heart.ts";
 import { compiledPolicy } from "./bark-policy-run.ts";
 import type { CommandIo } from "./command.ts";
-import { checkGpuNodes, checkGroups, checkHostCage, checkTier } from "./doctor-cage.ts";
+import { checkBus, checkGpuNodes, checkGroups, checkHostCage, checkTier } from "./doctor-cage.ts";
 import { engineCage, fetchCage, trainerCage } from "./doctor-children.ts";
 import { type Finding, findingLine } from "./doctor-finding.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -54,6 +55,8 @@ export async function barkDoctor({ json }: { readonly json: boolean | undefined 
     const { rules: _rules, ...reach } = fetching.network;
     say([await fetchCage(fetching.limits, reach, tools, host.detail)]);
   }
+  const services = Object.values(policy.skills).flatMap(({ dbus = [] }) => dbus.map(({ name }) => name));
+  say([checkBus([...new Set(services)], findBusProxy())]);
   const machine = deviceFacts(io.env);
   say([checkGroups(process.geteuid?.() === 0 ? groupCanBeMade(limitsOf("shell")) : null), checkGpuNodes(machine.devices, machine.packs)]);
 

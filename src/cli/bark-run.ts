@@ -1,5 +1,6 @@
 import type { PreparedCall } from "../bark/call.ts";
 import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
+import { BUS_VARIABLE, dbusLines } from "../bark/cage/dbus.ts";
 import { exact } from "../bark/approvals.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
 import { reachLines } from "../bark/proxy/report.ts";
@@ -127,7 +128,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
   ];
   if (prepared.effect.kind === "changes") return [...lines, "", "It would change:", ...prepared.effect.diff.split("\n")];
   if (plan === null) return lines;
-  const { limits, workspace, network, seccomp, env, argv } = plan;
+  const { limits, workspace, network, seccomp, env, argv, dbus = [] } = plan;
   return [
     ...lines,
     "",
@@ -138,8 +139,9 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     ...(network.kind === "none" ? ["none"] : [`127.0.0.1:${network.port}, which leads to the proxy`, ...reachLines(network.reach)]).map(
       (line, index) => (index === 0 ? "Network" : "").padEnd(11) + line,
     ),
+    ...(dbus.length === 0 ? ["none"] : dbusLines(dbus)).map((line, index) => (index === 0 ? "D-Bus" : "").padEnd(11) + line),
     `Calls      ${seccomp === "deny+allow" ? "those on the list (profiles/seccomp/allow.json), and none of deny.json" : "all but those of profiles/seccomp/deny.json"}`,
-    `Variables  ${[...Object.keys(env), ...(network.kind === "none" ? [] : PROXY_NAMES)].join(", ")}`,
+    `Variables  ${[...Object.keys(env), ...(network.kind === "none" ? [] : PROXY_NAMES), ...(dbus.length === 0 ? [] : [BUS_VARIABLE])].join(", ")}`,
     `Limits     ${limits.wallMs / 1000} s, ${mb(limits.memoryBytes)} MB, ${limits.processes} processes, ${mb(limits.diskBytes)} MB written, ${limits.outputBytes >> 10} kB of output`,
     "",
     `bwrap ${bwrapOptions(
@@ -147,6 +149,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
       { helper: "HELPER", etc: {}, roots: [], hidden: [] },
       { seccomp: seccomp === "deny+allow" ? [4, 5] : [4] },
       network.kind === "none" ? null : { socket: "SOCKET", env: proxyVariables(network.port, "TOKEN") },
+      dbus.length === 0 ? null : "BUS",
     )
       .map(exact)
       .join(" ")} -- ${innerCommand(plan).map(exact).join(" ")}`,

@@ -107,6 +107,17 @@ export function checkGroups(made: boolean | null): Finding {
       );
 }
 
+/** `services`: what the policy names. `proxy`: what filters a bus, where it is installed. */
+export function checkBus(services: readonly string[], proxy: string | null): Finding {
+  if (services.length === 0) return ok("D-Bus", "in no cage: the policy names no service");
+  const named = services.join(", ");
+  return proxy === null
+    ? broken("D-Bus", `the policy names ${named}, and what filters a bus is not installed`, ExitCode.NO_CAGE, {
+        fix: "Install it: apt-get install xdg-dbus-proxy (or dnf, pacman, zypper: the package has that name).",
+      })
+    : ok("D-Bus", `${named}, and nothing else, through ${proxy}`);
+}
+
 export function checkGpuNodes(devices: readonly string[], packs: boolean): Finding {
   if (!packs) return ok("GPU nodes", "none in any cage: no libraries for a GPU lie beside the program");
   if (devices.length === 0) return ok("GPU nodes", "this computer shows none");

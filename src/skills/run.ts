@@ -152,7 +152,10 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
   const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
   const git = reader(workspace).git();
   const network = networkOf(asked?.value ?? null);
-  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network, limits, env, git });
+  const dbus = policy.skills[skill]?.dbus ?? [];
+  const base = commandPlan({ profile: skill, tier, argv, workspace, writes, network, limits, env, git, dbus });
+  // A service of the session may pass on what it is told, as a host may.
+  const reached = [...hosts, ...dbus.map((service) => service.name)];
   // What is on the list starts at once; what is asked about may wait for minutes, and the world goes on.
   const inputs = tier > 2 && kind === "command" ? inputsOf(name, workspace, reader(workspace)) : [];
   const plan: CagePlan = { ...base, mounts: [...base.mounts, ...masks], ...(inputs.length === 0 ? {} : { inputs }) };
@@ -172,7 +175,7 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
     },
     declassifiable: true,
     // What a program sends inside TLS nobody reads: it may be all that the conversation and the workspace hold.
-    sink: hosts.length === 0 ? null : { name: hosts.join(", "), external: true, maxC: 0, listed: false },
+    sink: reached.length === 0 ? null : { name: reached.join(", "), external: true, maxC: 0, listed: false },
     arguments: [
       { name: argument.name, role: "control", value: argument.value, required: tier > 2 ? 2 : 0 },
       ...hosts.map((host) => ({ name: "hosts", role: "control" as const, value: host, required: 2 as const })),

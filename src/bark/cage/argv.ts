@@ -1,4 +1,5 @@
 import { PROXY_SOCKET } from "../proxy/types.ts";
+import { BUS_SOCKET, BUS_VARIABLE } from "./dbus.ts";
 import type { CagePlan, ChildPlan, Mount } from "./types.ts";
 
 /** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
@@ -37,6 +38,7 @@ export function bwrapOptions(
   parts: CageParts,
   descriptors: CageDescriptors,
   proxy: CageProxy | null = null,
+  bus: string | null = null,
 ): readonly string[] {
   return [
     ...NAMESPACES,
@@ -48,18 +50,22 @@ export function bwrapOptions(
     "ALL",
     "--clearenv",
     // The run's own last: no plan can lead a tool past the proxy.
-    ...Object.entries({ ...plan.env, ...proxy?.env }).flatMap(([name, value]) => ["--setenv", name, value]),
-    ...filesystem(plan, parts, proxy),
+    ...Object.entries({ ...plan.env, ...proxy?.env, ...busVariable(bus) }).flatMap(([name, value]) => ["--setenv", name, value]),
+    ...filesystem(plan, parts, proxy, bus),
     "--chdir",
     plan.cwd,
     ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
   ];
 }
 
+/** Set by the run alone: a plan cannot name another bus. */
+const busVariable = (bus: string | null): Readonly<Record<string, string>> =>
+  bus === null ? {} : { [BUS_VARIABLE]: `unix:path=${BUS_SOCKET}` };
+
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
 
 /** The root is an empty file system that is made read-only once everything stands in it. */
-function filesystem(plan: CagePlan | ChildPlan, parts: CageParts, proxy: CageProxy | null): readonly string[] {
+function filesystem(plan: CagePlan | ChildPlan, parts: CageParts, proxy: CageProxy | null, bus: string | null): readonly string[] {
   const { diskBytes } = plan.limits;
   return [
     ...bind("--ro-bind", "/usr", "/usr"),
@@ -80,6 +86,7 @@ function filesystem(plan: CagePlan | ChildPlan, parts: CageParts, proxy: CagePro
     ...plan.mounts.flatMap(mountArguments),
     ...bind("--ro-bind", parts.helper, HELPER),
     ...(proxy === null ? [] : bind("--ro-bind", proxy.socket, PROXY_SOCKET)),
+    ...(bus === null ? [] : bind("--ro-bind", bus, BUS_SOCKET)),
     "--remount-ro",
     "/",
   ];

@@ -1,5 +1,6 @@
 import type { BarkTier } from "../types.ts";
 import { HOME } from "./argv.ts";
+import type { DbusRule } from "./dbus.ts";
 import type { CageNetwork, CagePlan, JoinedGit, Limits, WorkspaceView } from "./types.ts";
 
 /** What a command needs beside the base. */
@@ -13,6 +14,8 @@ export interface CommandOptions {
   readonly writes: boolean;
   readonly network: CageNetwork;
   readonly limits: Limits;
+  /** Services of the session bus that the policy names for this profile. */
+  readonly dbus?: readonly DbusRule[];
   /** Variables that the policy lets through. */
   readonly env: Readonly<Record<string, string>>;
   /** The repository that the workspace belongs to, where it lies elsewhere; and the filters that git would run. */
@@ -60,7 +63,7 @@ const NO_RETRIES = { PIP_RETRIES: "0", npm_config_fetch_retries: "0", CARGO_NET_
 
 /** A command or a piece of code over the workspace. */
 export function commandPlan(options: CommandOptions): CagePlan {
-  const { profile, tier, argv, workspace, writes, network, limits, env, git } = options;
+  const { profile, tier, argv, workspace, writes, network, limits, env, git, dbus = [] } = options;
   const mode = writes ? "copy-on-write" : "read";
   // A listed command has no business in a repository elsewhere: git's reading commands ask where there is one.
   const joined = writes ? (git?.joined ?? null) : null;
@@ -85,6 +88,7 @@ export function commandPlan(options: CommandOptions): CagePlan {
     workspace: view,
     seccomp: tier >= 2 ? "deny+allow" : "deny",
     network,
+    ...(dbus.length === 0 ? {} : { dbus }),
     limits,
     floor: "namespaces",
   };

@@ -1,5 +1,6 @@
 import type { CageLevel } from "../../lib/cage-level.ts";
 import type { Result } from "../../lib/result.ts";
+import type { DbusRule } from "./dbus.ts";
 import type { NetworkReport, Reach } from "../proxy/types.ts";
 import type { BarkTier, Permit } from "../types.ts";
 
@@ -98,13 +99,15 @@ export interface CagePlan {
   /** `deny` for every cage, `allow` stacked on it for commands and code. */
   readonly seccomp: "deny" | "deny+allow";
   readonly network: CageNetwork;
+  /** Services of the person's session bus; without it there is no bus. */
+  readonly dbus?: readonly DbusRule[];
   readonly limits: Limits;
   /** The least that this plan may run under. */
   readonly floor: CageLevel;
 }
 
 /** The cage of one of Noctem's own children (children.ts). No skill asked for it, so no tier, no permit and no workspace. */
-export interface ChildPlan extends Omit<CagePlan, "profile" | "tier" | "floor"> {
+export interface ChildPlan extends Omit<CagePlan, "profile" | "tier" | "floor" | "dbus"> {
   readonly profile: "engine" | "trainer";
 }
 

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { DbusRule } from "../cage/dbus.ts";
 
 /** A policy as it stands in a file. Everything is named one by one; what is not named is closed. */
 const outcome = v.picklist(["allow", "ask", "deny"]);
@@ -93,6 +94,8 @@ const SkillRule = v.strictObject({
   clearance: v.strictObject({ c: level, k: words }),
   limits: LimitsSchema,
   network: v.optional(NetworkRule),
+  /** Services of the person's session bus that its programs may speak to. A skill without it sees no bus. */
+  dbus: v.optional(v.pipe(v.array(DbusRule), v.maxLength(50))),
 });
 
 /** By the skill's name. A list would pass for a record of nothing. */

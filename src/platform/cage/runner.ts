@@ -21,6 +21,7 @@ import { type HostNetwork, hostNetwork } from "../proxy/dial.ts";
 import { beneath } from "../workspace/beneath.ts";
 import { beforeOf } from "../workspace/view.ts";
 import { openProxy } from "../proxy/server.ts";
+import { openBus } from "./bus.ts";
 import { isPlain, isResolved } from "./paths.ts";
 import { followView, identityOf, mergedAt, overlayCommand } from "./view.ts";
 
@@ -33,6 +34,8 @@ export interface CageDeps {
   readonly host?: CageHost;
   /** Another network than this computer's; for the stage of attacks. */
   readonly network?: HostNetwork;
+  /** Another filter of D-Bus than the system's, or none; for tests. */
+  readonly busProxy?: string | null;
 }
 
 export interface HostCage extends Cage, Disposable {
@@ -105,7 +108,7 @@ async function launch(
   input: CageInput,
   parts: UnpackedParts,
   host: CageHost,
-  { clock, network: reached = hostNetwork }: CageDeps,
+  { clock, env, busProxy, network: reached = hostNetwork }: CageDeps,
 ): Promise<Result<CageOutcome, CageError>> {
   const { workspace, limits } = plan;
   const writes = workspace?.mode === "copy-on-write";
@@ -124,7 +127,11 @@ async function launch(
     const { network } = plan;
     const proxied =
       proxy === null || network.kind === "none" ? null : { socket: proxy.socket, env: proxyVariables(network.port, proxy.token) };
-    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) }, proxied);
+    const { dbus = [] } = plan;
+    const bus = dbus.length === 0 ? null : await openBus(join(parts.folder, `bus-${run}`), dbus, env, busProxy);
+    if (bus?.ok === false) return err({ kind: "no-cage", level: host.level, floor: plan.floor, ...bus.error });
+    if (bus !== null) stack.use(bus.value);
+    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) }, proxied, bus?.value.socket ?? null);
     const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
     const since = fstatSync(argumentsFile).ctimeMs;
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
