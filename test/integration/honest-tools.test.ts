@@ -11,6 +11,7 @@ import { workspaceWriter } from "../../src/platform/workspace/writer.ts";
 import { CageRoom, clock, LIMITS, NO_CAGE, sha256 } from "../support/cage.ts";
 
 const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
+const within = (...argv: readonly string[]): boolean => Bun.spawnSync([...argv], { stdio: ["ignore", "ignore", "ignore"] }).exitCode === 0;
 const without = (program: string): string => (Bun.which(program) === null ? ` (skipped without ${program})` : "");
 const loaded = loadPolicy(compiled, sha256);
 if (!loaded.ok) throw new Error(loaded.error.join("\n"));
@@ -109,22 +110,62 @@ describe.skipIf(NO_CAGE !== null)(`honest tools${why}`, () => {
     60_000,
   );
 
-  test.skipIf(Bun.which("pip3") === null)(
-    `pip install into a folder, without a network${without("pip3")}`,
+  const PACKAGE = {
+    "pkg/setup.py": "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n",
+    "pkg/mine.py": "x = 42\n",
+  };
+  const noWheel = within("/usr/bin/python3", "-c", "import setuptools, wheel, pip")
+    ? ""
+    : " (skipped: python3 has no pip, setuptools and wheel)";
+  test.skipIf(noWheel !== "")(
+    `pip install of a source package and of a wheel, into a folder and into a virtual environment${noWheel}`,
     async () => {
-      put({
-        "pkg/setup.py": "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n",
-        "pkg/mine.py": "x = 42\n",
-      });
-      const { out } = await work("python3 -c 'import sys; print(sys.version_info[0])'");
-      expect(out.trim()).toBe("3");
-      // The network is refused in seconds, not in minutes of trying again.
-      const started = performance.now();
-      const ran = await room.sh("pip3 install --target lib certifi 2>&1; true", { writes: true });
-      expect(ran.out).toContain("certifi");
-      expect(performance.now() - started).toBeLessThan(30_000);
+      put(PACKAGE);
+      const built = await work(
+        "/usr/bin/python3 -m pip install -q --no-build-isolation --no-deps --target lib ./pkg && /usr/bin/python3 -m pip wheel -q --no-build-isolation --no-deps -w dist ./pkg",
+      );
+      expect(built.report).toMatchObject({ refused: [], pending: [], conflicts: [] });
+      expect(readFileSync(join(room.workspace, "lib/mine.py"), "utf8")).toBe("x = 42\n");
+      // The wheel that was made by then. An environment whose python is a link to the system's would lose that link: it leaves the workspace.
+      const { report } = await work(
+        "/usr/bin/python3 -m venv --copies --without-pip --system-site-packages env && /usr/bin/python3 -m pip --python env/bin/python install -q --no-index --no-deps --find-links dist mine && env/bin/python -c 'import mine; print(mine.x)'",
+      );
+      expect(report).toMatchObject({ refused: [], pending: [], conflicts: [] });
+      expect(within(join(room.workspace, "env/bin/python"), "-c", "import mine")).toBe(true);
+      expect(
+        Bun.spawnSync(["/usr/bin/python3", "-c", "import mine; print(mine.x)"], {
+          cwd: room.workspace,
+          env: { PYTHONPATH: "lib" },
+        }).stdout.toString(),
+      ).toBe("42\n");
     },
     60_000,
+  );
+
+  test.skipIf(Bun.which("pip3") === null)(
+    `pip install without a network is refused in seconds, not in minutes of trying again${without("pip3")}`,
+    async () => {
+      const ran = await room.sh("pip3 install --target lib certifi 2>&1; true", { writes: true, limits: { ...LIMITS, wallMs: 30_000 } });
+      expect(ran).toMatchObject({ stopped: null });
+      expect(ran.out).toContain("certifi");
+    },
+    60_000,
+  );
+
+  // Only what lies in the system's own folders is in a cage: a toolchain in somebody's home is not.
+  const noCargo = existsSync("/usr/bin/cargo") || existsSync("/usr/local/bin/cargo") ? "" : " (skipped: no cargo in /usr)";
+  test.skipIf(noCargo !== "")(
+    `cargo build of a crate without dependencies${noCargo}`,
+    async () => {
+      put({
+        "Cargo.toml": '[package]\nname = "mine"\nversion = "1.0.0"\nedition = "2021"\n',
+        "src/main.rs": 'fn main() { println!("hi"); }\n',
+      });
+      const { report } = await work("cargo build --offline -q");
+      expect(report).toMatchObject({ refused: [], pending: [], conflicts: [] });
+      expect(Bun.spawnSync([join(room.workspace, "target/debug/mine")]).stdout.toString()).toBe("hi\n");
+    },
+    90_000,
   );
 
   test.skipIf(Bun.which("make") === null || Bun.which("cc") === null)(`make and a compiler${without("make")}${without("cc")}`, async () => {

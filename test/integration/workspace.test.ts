@@ -8,7 +8,8 @@ import { ownName } from "../../src/platform/native/owner.ts";
 import { workspaceSteps } from "../../src/platform/workspace/apply.ts";
 import { changesOf, type Found } from "../../src/platform/workspace/view.ts";
 import { CageRoom, clock, NO_CAGE, sha256 } from "../support/cage.ts";
-import { killedAt, STEP_BEFORE, tree, TREE_AFTER } from "../support/steps.ts";
+import { killedAt, putStepBefore, tree, TREE_AFTER } from "../support/steps.ts";
+import { CANARY, raceApply, raceWalk } from "../support/workspace-races.ts";
 
 const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
 
@@ -190,33 +191,25 @@ describe("applying changes", () => {
     expect(tree(workspace)).toEqual({});
   });
 
-  test("a folder that is swapped for a link 500 times while changes are applied never leads outside", async () => {
-    const outside = join(folder, "outside");
-    put(outside, { canary: "safe" });
-    put(workspace, { "d/x": "1" });
-    const swapper = Bun.spawn(
-      [
-        process.execPath,
-        "-e",
-        `const { renameSync, symlinkSync, unlinkSync } = require("node:fs"); process.chdir(${JSON.stringify(workspace)});
-        for (;;) { try { renameSync("d", "e"); symlinkSync(${JSON.stringify(outside)}, "d"); unlinkSync("d"); renameSync("e", "d"); } catch {} }`,
-      ],
-      { stdio: ["ignore", "ignore", "ignore"] },
-    );
-    try {
-      const steps = stepsIn(join(folder, "steps"));
-      let made = 0;
-      for (let i = 0; i < 500; i++) {
-        const applied = await steps.apply(workspace, [write("d/canary", `${i}`), write(`d/new${i}`, "x")], "x");
-        if (applied.ok) made += applied.value.applied.length;
-        if (i % 50 === 0) await Bun.sleep(0);
-      }
-      expect(made).toBeGreaterThan(0);
-    } finally {
-      swapper.kill("SIGKILL");
-      await swapper.exited;
-    }
-    expect(tree(outside)).toEqual({ canary: "safe" });
+  test.each([
+    ["changes are applied", false],
+    ["what waited is applied", true],
+  ])(
+    "a folder that is swapped for a link while %s 500 times never leads outside",
+    async (_what, byWaiting) => {
+      const { swaps, done } = await raceApply(folder, 500, byWaiting);
+      expect(tree(join(folder, "outside"))).toEqual({ canary: "safe" });
+      expect(swaps).toBeGreaterThan(500);
+      expect(done).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  test("nor while a difference is walked", async () => {
+    const { swaps, done, seen } = await raceWalk(folder, 500);
+    expect(swaps).toBeGreaterThan(100);
+    expect(done).toBeGreaterThan(0);
+    expect(seen).not.toContain(CANARY);
   }, 60_000);
 
   test("killed at any moment: after the next start each file is as it was or as it is to be, and all of them the same", async () => {
@@ -251,7 +244,7 @@ describe("applying changes", () => {
       for (const [call, numbers] of Object.entries(kills)) {
         for (const nth of numbers) {
           rmSync(workspace, { recursive: true, force: true });
-          put(workspace, STEP_BEFORE);
+          putStepBefore(workspace);
           const start = tree(workspace);
           const state = join(folder, `steps-${call}-${nth}`);
           const killed = killedAt(call, nth, workspace, state);

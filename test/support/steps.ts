@@ -1,6 +1,6 @@
 /** What the difference of steps-child.ts is made on, and what it leads to. */
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 export const STEP_BEFORE: Readonly<Record<string, string>> = { a: "one", "d/b": "two", "gone/c": "three" };
 export const STEP_AFTER: Readonly<Record<string, string>> = { a: "one more", "d/b": "2", "n/e": "new" };
@@ -18,6 +18,13 @@ export function tree(root: string, at = ""): Record<string, string> {
       return [[path, `${(stat.mode & 0o100) === 0 ? "" : "x "}${readFileSync(join(root, path), "utf8")}`]];
     }),
   );
+}
+
+export function putStepBefore(workspace: string): void {
+  for (const [path, text] of Object.entries(STEP_BEFORE)) {
+    mkdirSync(dirname(join(workspace, path)), { recursive: true });
+    writeFileSync(join(workspace, path), text);
+  }
 }
 
 /** System calls at each of which the child is killed. */

@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import type { FolderView } from "../../bark/cage/types.ts";
 import type { Before, Change } from "../../bark/workspace/types.ts";
-import { DEEPEST, Folder, type Name } from "./beneath.ts";
+import { DEEPEST, Folder, type Name, whereThereIs } from "./beneath.ts";
 
 /** A folder of the workspace as the program found it: the workspace itself, or a note of what was copied (copy.ts). */
 export interface Former extends Disposable {
   /** `file`: with its hash. */
   before(name: Name): Before;
   names(): readonly Name[];
-  /** Of a folder. */
-  enter(name: Name): Former;
+  /** Of a folder; null where it is none any more. */
+  enter(name: Name): Former | null;
 }
 
 export interface Found {
@@ -67,7 +67,7 @@ export function changesOf({ upper, merged, lower, since }: FolderView, copied: F
     const before = beforeAt(path, low, name);
     if (before.kind === "folder" && depth < DEEPEST) {
       using folder = low.enter(name);
-      for (const inner of folder.names()) gone(`${path}/${utf8(inner) ?? spelled(inner)}`, folder, inner, depth + 1);
+      if (folder !== null) for (const inner of folder.names()) gone(`${path}/${utf8(inner) ?? spelled(inner)}`, folder, inner, depth + 1);
     }
     push({ kind: "delete", path, before });
   };
@@ -132,8 +132,9 @@ class LowerFolder implements Former {
   names(): readonly Name[] {
     return this.#folder.names();
   }
-  enter(name: Name): LowerFolder {
-    return new LowerFolder(this.#folder.folder(name));
+  enter(name: Name): LowerFolder | null {
+    const folder = whereThereIs(() => this.#folder.folder(name));
+    return folder === null ? null : new LowerFolder(folder);
   }
   /** By the time that no program can set. That of a folder says only that something in it is new. */
   changedAfter(name: Name, since: number): boolean {
@@ -150,12 +151,17 @@ export function beforeOf(folder: Folder, name: Name | string): Before {
   const stat = folder.stat(name);
   if (stat === null) return { kind: "nothing" };
   if (stat.isDirectory()) return { kind: "folder" };
-  if (stat.isSymbolicLink()) return { kind: "link", target: folder.target(name) };
-  if (!stat.isFile()) return { kind: "other" };
-  using file = folder.read(name);
-  if (file === null) return { kind: "other" };
-  const { sha256, bytes } = hash(file.blocks());
-  return { kind: "file", bytes, sha256, executable: (stat.mode & 0o100) !== 0 };
+  try {
+    if (stat.isSymbolicLink()) return { kind: "link", target: folder.target(name) };
+    if (!stat.isFile()) return { kind: "other" };
+    using file = folder.read(name);
+    if (file === null) return { kind: "other" };
+    const { sha256, bytes } = hash(file.blocks());
+    return { kind: "file", bytes, sha256, executable: (stat.mode & 0o100) !== 0 };
+  } catch {
+    // It was swapped between two looks, or is not ours to read.
+    return { kind: "other" };
+  }
 }
 
 export function hash(blocks: Iterable<Uint8Array>): { readonly sha256: string; readonly bytes: number } {
