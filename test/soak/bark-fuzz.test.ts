@@ -14,8 +14,8 @@ test.skipIf(!shells)(
   `ten thousand command lines, each that is allowed in real shells${shells ? "" : " (skipped: no dash, no bash)"}`,
   () => {
     const { allowed, ran } = fuzzCommands(10_000, 10_000);
-    expect(allowed).toBeGreaterThan(500);
-    expect(ran).toBeGreaterThan(1000);
+    expect(allowed).toBeGreaterThan(200);
+    expect(ran).toBeGreaterThan(300);
   },
   900_000,
 );

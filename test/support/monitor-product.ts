@@ -162,18 +162,29 @@ export interface Examined {
  * looked up: a step to something stricter never opens anything, in outcome or in tier.
  */
 export function examine(decide: Decide, axes: readonly Axis[], step = 1): Examined {
-  const size = sizeOf(axes);
-  const outcomes = new Uint8Array(size);
-  let judged = 0;
-  for (let at = 0; at < size; at += step) {
-    const access = pointOf(axes, at);
+  const outcomes = new Uint8Array(sizeOf(axes));
+  let [judged, fault]: [number, string | null] = [0, null];
+  const judge = (access: AccessRequest, at: number): boolean => {
     const decision = decide(access);
     judged++;
-    const fault = faultOf(access, decision);
-    if (fault !== null) return { judged, compared: 0, fault: `${fault}: ${JSON.stringify({ access, decision })}` };
+    const found = faultOf(access, decision);
+    if (found !== null) fault = `${found}: ${JSON.stringify({ access, decision })}`;
     outcomes[at] = STRICTNESS[decision.outcome] * 8 + decision.tier;
-  }
-  return step === 1 ? { judged, ...neighbours(outcomes, axes) } : { judged, compared: 0, fault: null };
+    return found === null;
+  };
+  if (step === 1) everyPoint(axes, judge);
+  else for (let at = 0; at < outcomes.length && judge(pointOf(axes, at), at); at += step);
+  return fault === null && step === 1 ? { judged, ...neighbours(outcomes, axes) } : { judged, compared: 0, fault };
+}
+
+/** All of them in order, until one says false. What the outer axes say is put together once for all of the inner ones. */
+function everyPoint(axes: readonly Axis[], visit: (access: AccessRequest, at: number) => boolean): void {
+  let at = 0;
+  const walk = (depth: number, so: AccessRequest): boolean => {
+    const axisHere = axes[depth];
+    return axisHere === undefined ? visit(so, at++) : axisHere.steps.every((part) => walk(depth + 1, { ...so, ...part }));
+  };
+  walk(0, BASE);
 }
 
 function faultOf(access: AccessRequest, decision: Decision): string | null {

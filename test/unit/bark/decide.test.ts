@@ -32,12 +32,16 @@ const request = (over: Partial<AccessRequest> = {}): AccessRequest => ({
 });
 
 describe("the whole product of what enters a decision", () => {
-  test.each(Object.entries(PRODUCTS))("%s: every decision is the page's, and nothing stricter ever opens anything", (_, axes) => {
-    const { judged, compared, fault } = examine(decide, axes);
-    expect(fault).toBeNull();
-    expect(judged).toBe(sizeOf(axes));
-    expect(compared).toBeGreaterThan(judged);
-  });
+  test.each(Object.entries(PRODUCTS))(
+    "%s: every decision is the page's, and nothing stricter ever opens anything",
+    (_, axes) => {
+      const { judged, compared, fault } = examine(decide, axes);
+      expect(fault).toBeNull();
+      expect(judged).toBe(sizeOf(axes));
+      expect(compared).toBeGreaterThan(judged);
+    },
+    60_000,
+  );
 
   /** Points of all products, far enough apart to be few. */
   const some = (): readonly AccessRequest[] =>
@@ -76,7 +80,7 @@ describe("the whole product of what enters a decision", () => {
       }
     }
     expect(examine(decide, PRODUCTS["WIDE"] ?? [], 211).fault).toBeNull();
-  });
+  }, 60_000);
 });
 
 function expectAtLeast(before: Decision, after: Decision, access: AccessRequest): void {

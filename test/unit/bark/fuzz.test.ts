@@ -13,8 +13,8 @@ test.skipIf(!shells)(
   `a thousand command lines: what is allowed runs in real shells as it was read${shells ? "" : " (skipped: no dash, no bash)"}`,
   () => {
     const { allowed, ran } = fuzzCommands(1000, 150);
-    expect(allowed).toBeGreaterThan(50);
-    expect(ran).toBeGreaterThan(100);
+    expect(allowed).toBeGreaterThan(15);
+    expect(ran).toBeGreaterThan(20);
   },
   60_000,
 );

@@ -172,11 +172,11 @@ describe("an overlay of the policy", () => {
           expect(strict.environment.filter((name) => !lax.environment.includes(name))).toEqual([]);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 150 },
     );
-    expect(accepted).toBeGreaterThan(50);
-    expect(stricter).toBeGreaterThan(100);
-  });
+    expect(accepted).toBeGreaterThan(20);
+    expect(stricter).toBeGreaterThan(50);
+  }, 60_000);
 
   /** An access by this skill, as the monitor makes it with a policy. */
   function under({ skills }: Policy, skill: string, access: AccessRequest): AccessRequest {
