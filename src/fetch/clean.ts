@@ -9,6 +9,8 @@ export interface CleanPage {
   /** Of a list of elements and attributes, nested at most `DEEPEST` levels, with absolute links. */
   readonly body: string;
   readonly elements: number;
+  /** Where the page itself sends its readers at once, as a redirect that the server does not know of; null when it does not. */
+  readonly leadsTo: string | null;
   /** It was larger or deeper than is read. */
   readonly cut: boolean;
 }
@@ -17,8 +19,8 @@ export interface CleanPage {
 const DEEPEST = 60;
 /** The same for what repeats itself before each line in Markdown, so that a line costs what it says. */
 const DEEPEST_INDENT = 8;
-/** Levels times tags at which reading ends: the parser moves its stack at each tag. 100,000 levels once are within it. */
-const MOST_WORK = 6e9;
+/** Levels times tags at which reading ends: the parser moves its stack at each tag. 40,000 levels once are within it. */
+const MOST_WORK = 1e9;
 const MOST_ELEMENTS = 60_000;
 /** Characters. */
 const MOST_BODY = 4_000_000;
@@ -31,6 +33,7 @@ const LONGEST_TITLE = 300;
 export function cleanPage(html: string, address: string): CleanPage {
   let base = address;
   let title = "";
+  let leadsTo: string | null = null;
   let elements = 0;
   let length = 0;
   let depth = 0;
@@ -52,7 +55,7 @@ export function cleanPage(html: string, address: string): CleanPage {
   };
   const flush = (): void => {
     if (pending.length === 0) return;
-    const plain = plainText(pending.join(""));
+    const plain = plainText(pending.join("")).replaceAll(BLANKS, (run) => run.slice(0, LONGEST_BLANK));
     pending = [];
     if (inTitle) title = (title + plain).slice(0, LONGEST_TITLE).toWellFormed();
     else write(escaped(plain));
@@ -68,6 +71,7 @@ export function cleanPage(html: string, address: string): CleanPage {
       }
       inTitle = name === "title" && title === "";
       if (name === "base" && attributes["href"] !== undefined) base = resolved(attributes["href"], address) ?? base;
+      if (name === "meta") leadsTo ??= refreshOf(attributes, base);
       const kept = KEPT.has(name) && depth < DEEPEST && (!INDENTS.has(name) || indent < DEEPEST_INDENT);
       open.push(kept ? name : null);
       if (!kept) return;
@@ -102,8 +106,24 @@ export function cleanPage(html: string, address: string): CleanPage {
   if (!end.cut) parser.end();
   flush();
   for (const kept of open.toReversed()) if (kept !== null && !VOID.has(kept)) body.push(`</${kept}>`);
-  return { title: title.replaceAll(/\s+/g, " ").trim(), body: body.join(""), elements, cut: end.cut };
+  return { title: title.replaceAll(/\s+/g, " ").trim(), body: body.join(""), elements, leadsTo, cut: end.cut };
 }
+
+/** Seconds after which a page that sends its readers on is one that they were to read. */
+const AT_ONCE = 5;
+
+/** `<meta http-equiv="refresh" content="0; url=…">`. A page that only loads itself anew leads nowhere. */
+function refreshOf(attributes: Readonly<Record<string, string>>, base: string): string | null {
+  if (attributes["http-equiv"]?.trim().toLowerCase() !== "refresh") return null;
+  const content = attributes["content"]?.slice(0, 5000) ?? "";
+  const [, seconds = "", link = ""] = /^\s*(\d{1,6})(?:\.\d*)?\s*[;,]\s*(?:url\s*=\s*)?["']?([^"'\s]+)/i.exec(content) ?? [];
+  const to = link === "" || Number(seconds) > AT_ONCE ? null : resolved(link, base);
+  return to === null || to.split("#", 1)[0] === base.split("#", 1)[0] ? null : to;
+}
+
+/** Spaces in a row, as many as any table or drawing needs. What looks for the ends of lines takes the square of their number. */
+const LONGEST_BLANK = 200;
+const BLANKS = new RegExp(`[^\\S\n]{${LONGEST_BLANK},}`, "g");
 
 /** Characters that are handed to the parser at once. */
 const PIECE = 1 << 16;

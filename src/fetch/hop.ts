@@ -52,7 +52,8 @@ export async function hop(request: FetchRequest, wire: Wire): Promise<FetchReply
   if (reading === null) return refused("type", `${type}${sizeOf(answer)}`);
   const body = await answer.body(MOST_BYTES);
   if (!body.ok) return refused(body.error.why, body.error.fact);
-  const { title, text, cut } = await readPage(decodeText(body.value.bytes, charset), reading, href);
+  const { title, text, cut, leadsTo } = await readPage(decodeText(body.value.bytes, charset), reading, href);
+  if (leadsTo !== null) return { kind: "redirect", to: leadsTo, rules: kept };
   const whole = text.length <= MOST_TEXT ? text : text.slice(0, MOST_TEXT).toWellFormed();
   return {
     kind: "page",
@@ -68,7 +69,7 @@ export async function hop(request: FetchRequest, wire: Wire): Promise<FetchReply
 
 /** The readers of HTML are loaded by a page alone: a redirect, a refusal and a plain text are answered without them. */
 async function readPage(text: string, reading: "html" | "text", href: string): Promise<Markdown> {
-  if (reading === "text") return { title: "", text: plainText(text), cut: false };
+  if (reading === "text") return { title: "", text: plainText(text), cut: false, leadsTo: null };
   return (await import("./markdown.ts")).markdownOf(text, href);
 }
 

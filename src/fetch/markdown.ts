@@ -8,6 +8,8 @@ export interface Markdown {
   readonly text: string;
   /** The page had more than is read. */
   readonly cut: boolean;
+  /** Where it sends its readers at once; null when it is for reading. */
+  readonly leadsTo: string | null;
 }
 
 /** Elements up to which the main part of a page is looked for; the search is slow, and a page that long is mostly main part. */
@@ -21,7 +23,7 @@ export function markdownOf(html: string, address: string): Markdown {
   const page = cleanPage(html, address);
   const part = page.elements > MOST_WEIGHED ? null : mainPart(page.body);
   const text = converter().turndown(part ?? bodyOf(page.body));
-  return { title: page.title, text: tidied(text), cut: page.cut };
+  return { title: page.title, text: tidied(text), cut: page.cut, leadsTo: page.leadsTo };
 }
 
 /** Of the document's model what is used here. The libraries speak of a browser's, which is none of our platform's types. */

@@ -1,13 +1,13 @@
 /** One hop over real sockets, through a proxy that passes everything on: what a server may do, and where it ends. The cage's own proxy has tests of its own. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { gzipSync, deflateSync, brotliCompressSync } from "node:zlib";
+import { brotliCompressSync, constants, deflateSync, gzipSync } from "node:zlib";
 import { hop } from "../../src/fetch/hop.ts";
 import type { FetchReply } from "../../src/fetch/protocol.ts";
 import { proxyWire } from "../../src/platform/fetch/wire.ts";
 
 const site = "http://site.example";
 /** robots.txt of the test at hand. */
-let robots: (path: string) => Response = () => new Response("", { status: 404 });
+let robots: (path: string, host: string) => Response = () => new Response("", { status: 404 });
 let poured = 0;
 const asked: string[] = [];
 const packed = (made: Buffer, encoding: string): Response =>
@@ -20,7 +20,7 @@ const answers: Readonly<Record<string, (request: Request) => Response | Promise<
   "/deflate": () => packed(deflateSync(PAGE), "deflate"),
   "/br": () => packed(brotliCompressSync(PAGE), "br"),
   "/bomb": () => packed(gzipSync(new Uint8Array(60 << 20)), "gzip"),
-  "/bomb-br": () => packed(brotliCompressSync(new Uint8Array(12 << 20)), "br"),
+  "/bomb-br": () => packed(brotliCompressSync(new Uint8Array(12 << 20), { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }), "br"),
   "/damaged": () => packed(Buffer.from("no gzip at all"), "gzip"),
   "/short": () => packed(gzipSync(PAGE.repeat(100)).subarray(0, 30), "gzip"),
   "/twice": () => packed(gzipSync(gzipSync(PAGE)), "gzip, gzip"),
@@ -30,6 +30,8 @@ const answers: Readonly<Record<string, (request: Request) => Response | Promise<
   "/json": () => new Response('{"a": 1}', { headers: { "Content-Type": "application/json" } }),
   "/gone": () => new Response("", { status: 410 }),
   "/moved": () => new Response(null, { status: 308, headers: { Location: "//other.example/a?b#c" } }),
+  "/meta": () =>
+    new Response('<meta http-equiv="refresh" content="0; url=http://127.0.0.1/x"><p>Wait', { headers: { "Content-Type": "text/html" } }),
   "/nowhere": () => new Response(null, { status: 302 }),
   "/run": () => new Response(null, { status: 302, headers: { Location: "javascript:alert(1)" } }),
   "/silent": () => new Promise<Response>(() => undefined),
@@ -66,9 +68,11 @@ beforeAll(() => {
     port: 0,
     idleTimeout: 0,
     fetch(request) {
-      const { pathname } = new URL(request.url);
+      const { pathname, hostname } = new URL(request.url);
       asked.push(pathname);
-      return pathname.endsWith("robots.txt") ? robots(pathname) : (answers[pathname]?.(request) ?? new Response("", { status: 404 }));
+      return pathname.endsWith("robots.txt")
+        ? robots(pathname, hostname)
+        : (answers[pathname]?.(request) ?? new Response("", { status: 404 }));
     },
   });
   proxy = `http://127.0.0.1:${server.port}`;
@@ -112,6 +116,8 @@ describe("one hop", () => {
   test("a redirect is an answer, and nothing is asked of where it leads", async () => {
     expect(await get("/moved")).toEqual({ kind: "redirect", to: "http://other.example/a?b#c", rules: null });
     expect(asked).toEqual(["/moved"]);
+    expect(await get("/meta")).toEqual({ kind: "redirect", to: "http://127.0.0.1/x", rules: null });
+    expect(asked).toEqual(["/meta"]);
   });
 
   test.each(["/bomb", "/bomb-br", "/endless"])("%s is read up to a bound, and the rest is not waited for", async (path) => {
@@ -157,7 +163,14 @@ describe("robots.txt", () => {
     ["forbids", rules("User-agent: *\nDisallow: /"), "robots"],
     ["forbids us", rules("User-agent: Noctem\nDisallow: /pa"), "robots"],
     ["is broken", () => new Response("", { status: 500 }), "robots-unreachable"],
-    ["is of another site", () => new Response(null, { status: 301, headers: { Location: "http://other.example/robots.txt" } }), "page"],
+    [
+      "is of another site",
+      (_path: string, host: string) =>
+        host === "site.example"
+          ? new Response(null, { status: 301, headers: { Location: "http://other.example/robots.txt" } })
+          : new Response("User-agent: *\nDisallow: /"),
+      "page",
+    ],
     [
       "is elsewhere on the site",
       (path: string) =>
