@@ -4,6 +4,7 @@
  *
  *   helper inside OPTIONS -- PROGRAM ARGS…    as the cage's first process: limits, Landlock, the relay; then becomes PROGRAM
  *   helper overlay OPTIONS -- BWRAP ARGS…     around bubblewrap: a copy-on-write view of a folder; stays until it is told to go
+ *   helper user-namespace                     prints "made" or "refused": whether what runs here could have privileges of its own
  *   helper landlock-abi                       prints the kernel's Landlock version, or 0
  *
  * It is told everything by its arguments, reads no environment and no file, and ends with 125 and one line on standard error where it
@@ -478,7 +479,8 @@ int main(int count, char **args)
     if (count >= 2 && strcmp(args[1], "inside") == 0) return inside(args + 2);
     if (count >= 2 && strcmp(args[1], "overlay") == 0) return overlay(args + 2);
     if (count == 2 && strcmp(args[1], "landlock-abi") == 0) return printf("%d\n", landlock_abi()) < 0;
+    if (count == 2 && strcmp(args[1], "user-namespace") == 0) return puts(unshare(CLONE_NEWUSER) == 0 ? "made" : "refused") < 0;
     errno = 0;
-    die("inside, overlay or landlock-abi");
+    die("inside, overlay, user-namespace or landlock-abi");
     return FAILED;
 }

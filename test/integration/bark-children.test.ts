@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { enginePlan, trainerPlan } from "../../src/bark/cage/children.ts";
+import { type DeviceFacts, enginePlan, trainerPlan } from "../../src/bark/cage/children.ts";
 import type { ChildPlan } from "../../src/bark/cage/types.ts";
 import { err } from "../../src/lib/result.ts";
 import { cagedCommand } from "../../src/platform/cage/own.ts";
@@ -164,6 +164,32 @@ describe.skipIf(NO_CAGE !== null)(`cages of our own children${NO_CAGE === null ?
     await sh(`echo evil > ${examples}; echo evil > ${model}; ln -s ${dir.path}/heart.sqlite ${output}/link`, plan);
     expect(readFileSync(examples, "utf8")).toBe("{}\n");
     expect(await sh(`cat ${output}/link`, plan)).not.toContain("CANARY");
+  });
+
+  test("what a GPU's driver needs is there where libraries for one lie beside the program, and otherwise not", async () => {
+    const packs = join(dir.path, "packs");
+    mkdirSync(join(packs, "linux-x64-vulkan"), { recursive: true });
+    const packed = deviceFacts({ LD_LIBRARY_PATH: `/usr/lib:${homedir()}:/:relative` }, packs);
+    const without = deviceFacts({}, join(dir.path, "no-packs"));
+    expect(without).toMatchObject({ devices: [], packs: false });
+    expect(packed.folders).not.toContain(homedir());
+    expect(packed.folders).not.toContain("/");
+    // Whatever GPU there is or is not: a node that no cage has by itself stands for one.
+    const node = ["/dev/kmsg", "/dev/fuse", "/dev/kvm"].find((path) => existsSync(path));
+    const machine = { ...packed, devices: [...packed.devices, ...(node === undefined ? [] : [node])] };
+    const plan = (facts: DeviceFacts) => (command: readonly string[]) =>
+      enginePlan({ program: programFacts(command), models: seenPaths([models]), machine: facts, env: host.env });
+    const pci = existsSync("/sys/bus/pci") ? "yes" : "no";
+    const look = `[ -e /sys/bus/pci ] && echo yes || echo no; ls /sys/devices/system; [ -c ${node ?? "/dev/null"} ] && echo DEVICE; ls /sys/class/net /sys/fs 2>&1 | grep -c 'No such'`;
+    const shown = await sh(look, plan(machine));
+    expect(shown).toStartWith(`${pci}\n`);
+    expect(shown).toContain("cpu\n");
+    expect(shown).toEndWith("DEVICE\n2\n");
+    if (node !== undefined) expect(await sh(look, plan(without))).not.toContain("DEVICE");
+    expect(await probeChild(plan(machine), {})).toMatchObject({
+      ok: true,
+      value: { powerless: true, secretHidden: true, rootReadOnly: true },
+    });
   });
 
   test("a model elsewhere on the computer is shown alone, and one that was not known starts another child", async () => {
