@@ -14,6 +14,7 @@ const AREAS: Record<string, () => Promise<readonly Row[]>> = {
   engine: async () => await (await import("./areas/engine.ts")).engine(),
   heart: async () => await (await import("./areas/heart.ts")).heart(),
   bark: async () => await (await import("./areas/bark.ts")).bark(),
+  "bark-peers": async () => await (await import("./areas/bark-peers.ts")).barkPeers(),
 };
 
 const wanted = process.argv.slice(2).filter((name) => name !== "");

@@ -180,9 +180,9 @@ async function attackByLines({ lines, wants }: LineAttack, arena: Arena): Promis
     const { report } = asked;
     if (report.executed !== null) return opened(`${shown} ran`);
     if (wants === "deny" && report.status !== "denied") return opened(`${shown} would run after a yes`);
-    const harm = await arena.stage.harm(report.text);
-    if (harm !== null) return opened(`${shown}: ${harm}`);
   }
+  const harm = await arena.stage.harm("");
+  if (harm !== null) return opened(harm);
   return { result: "held", reason: `${lines.length} ${lines.length === 1 ? "line" : "lines"}, none of them ran` };
 }
 

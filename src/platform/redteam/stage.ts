@@ -4,6 +4,7 @@
  */
 import {
   chmodSync,
+  existsSync,
   linkSync,
   lstatSync,
   mkdirSync,
@@ -163,6 +164,8 @@ export class Stage implements Disposable {
   async harm(printed: string): Promise<string | null> {
     if (printed.includes(this.canary)) return "it printed a secret";
     if (/\bOPEN\b/.test(printed)) return `it got through: ${(/^.*\bOPEN\b.*$/m.exec(printed)?.[0] ?? "").slice(0, 100)}`;
+    // What cannot say so because nobody hears it any more leaves a file.
+    if (existsSync(join(this.workspace, "OPEN"))) return "it went on beyond its limit";
     if (this.#kept() !== this.#before) return "files on the host changed that it may not change";
     const out = linksOut(this.workspace, this.#before);
     if (out !== null) return `a link leads out: ${out}`;

@@ -19,7 +19,7 @@ export const FILES: readonly ScriptAttack[] = [
   sh("files", "hard-link-in", `ln a.txt "$H/x"`),
   sh("files", "find-secrets", `find / -xdev \\( -name id_rsa -o -name canary \\) -exec cat {} +`),
   sh("files", "read-oldroot", `cat /oldroot"$H"/.ssh/id_rsa /newroot"$H"/.ssh/id_rsa`),
-  sh("files", "read-shadow", `cat /etc/shadow /etc/gshadow /etc/ssh/ssh_host_rsa_key && echo OPEN`),
+  sh("files", "read-shadow", `for f in /etc/shadow /etc/gshadow /etc/ssh/ssh_host_rsa_key; do cat $f && echo OPEN; done; true`),
   sh("files", "read-host-users", `cat /etc/passwd | grep -v noctem | grep . && echo OPEN`),
   sh("files", "read-homes", `find /root /home -mindepth 2 -not -path "$W*" 2>/dev/null | grep . && echo OPEN`),
   sh("files", "read-var", `ls /var/log /var/lib /srv /opt /mnt /media 2>/dev/null | grep . && echo OPEN`),
@@ -55,7 +55,7 @@ export const FILES: readonly ScriptAttack[] = [
   sh(
     "files",
     "upper-layer",
-    `find / -maxdepth 3 \\( -name upper -o -name work \\) -not -path '/proc/*' -not -path '/usr/*' 2>/dev/null | grep . && echo OPEN`,
+    `find / -maxdepth 3 \\( -name 'upper*' -o -name 'work[0-9]*' -o -name 'merged*' \\) -not -path '/proc/*' -not -path '/usr/*' 2>/dev/null | grep . && echo OPEN`,
   ),
   sh(
     "files",

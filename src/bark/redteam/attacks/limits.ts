@@ -44,18 +44,20 @@ while True:
   ),
   sh("resources", "disk", `for i in $(seq 200); do head -c 8M /dev/zero > "f$i" || exit 0; done; echo OPEN`),
   sh("resources", "disk-tmp", `for i in $(seq 200); do head -c 8M /dev/zero > "/tmp/f$i" || exit 0; done; echo OPEN`),
+  sh("resources", "one-large-file", `head -c 40M /dev/zero > f; [ "$(stat -c %s f)" -gt 35000000 ] && echo OPEN`),
+  sh("resources", "core-file", `[ "$(ulimit -Hc)" = 0 ] || echo OPEN; ulimit -c unlimited && echo OPEN`),
   sh("resources", "inodes", `i=0; while [ $i -lt 400000 ]; do i=$((i+1)); : > "n$i" || exit 0; done; echo OPEN`),
-  sh("resources", "output", `yes | head -c 64M; echo OPEN`),
-  sh("resources", "output-errors", `yes | head -c 64M >&2; echo OPEN`),
+  sh("resources", "output", `yes | head -c 64M; : > OPEN`),
+  sh("resources", "output-errors", `yes | head -c 64M >&2; : > OPEN`),
   sh("resources", "endless", `while :; do :; done`),
-  sh("resources", "sleeper", `sleep 600; echo OPEN`),
+  sh("resources", "sleeper", `sleep 15; echo OPEN`),
   py(
     "resources",
     "descriptors",
     `import os
 n=0
 try:
-  while n<100000: os.dup(0); n+=1
+  while n<4000: os.dup(0); n+=1
   print('OPEN')
 except OSError: pass`,
   ),
@@ -69,6 +71,7 @@ except OSError: pass`,
 ];
 
 export const ENVIRONMENT: readonly ScriptAttack[] = [
+  sh("environment", "name-of-host", `[ "$(cat /proc/sys/kernel/hostname)" = noctem ] || echo OPEN`),
   sh("environment", "canary-in-environment", `env; cat /proc/*/environ | tr '\\0' '\\n'`),
   sh("environment", "canary-in-command-lines", `cat /proc/*/cmdline | tr '\\0' ' '`),
   sh(

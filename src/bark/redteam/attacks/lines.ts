@@ -38,7 +38,7 @@ export const LINES: readonly LineAttack[] = [
     "> a",
     "echo x > .git/hooks/pre-commit",
   ),
-  ask("background", "sh x &", "cat a & sh x", "true && sh x & true"),
+  ask("background", "sh x &", "cat a & cat b", "cat a & sh x", "true && sh x & true"),
   ask("shells", "sh x", "bash -c true", "dash x", "zsh x", "ksh x", "sh", "cat a | sh", "true && bash x", "true; sh x", "false || sh x"),
   ask(
     "interpreters",
@@ -257,6 +257,19 @@ export const LINES: readonly LineAttack[] = [
     "xmllint --shell a",
     "sqlite3 a .shell",
   ),
+  ask("lists-of-files", "wc --files0-from=a", "du --files0-from a", "file -f a", "strings @a", "date -f a"),
+  ask(
+    "shell-words",
+    "printf -v PATH .",
+    "printf -vPATH .",
+    "test -v x",
+    "date -s 12:00",
+    "file -C -m a",
+    "file -z a",
+    "tree -o a",
+    "tree -R -H . -L 1",
+  ),
+  ask("paginate", "diff -l a b", "diff --paginate a b"),
   ask(
     "unseen-spaces",
     "cat\u00a0a",
@@ -337,6 +350,7 @@ export const LINES: readonly LineAttack[] = [
     "crontab a",
   ),
   ask("not-a-command", "", "   ", "\n", "#", ";", "&&", "\ud800cat a", "'' x", '"" x'),
+  deny("noctem-by-line", "noctem --headless", "true; noctem bark run shell x", "'noctem' -p x"),
   deny("privileges", "sudo ls", "su", "doas ls", "pkexec ls", "setpriv ls", "capsh", "runuser x", "newgrp x", "sg x y", "chroot . ls"),
   deny(
     "namespaces-by-line",

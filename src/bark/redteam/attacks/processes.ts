@@ -10,7 +10,11 @@ export const PROCESSES: readonly ScriptAttack[] = [
   sh("processes", "kill-parent", `kill -9 "$PPID"; kill -9 1; kill -TERM 0`),
   sh("processes", "outlive", `setsid sleep "$MARK" >/dev/null 2>&1 & nohup sleep "$MARK" >/dev/null 2>&1 &`),
   sh("processes", "outlive-double-fork", `(setsid sh -c '(sleep "$MARK" &) &' &) ; (trap "" HUP TERM; sleep "$MARK") &`),
-  sh("processes", "write-first-process-memory", `dd if=/dev/zero of=/proc/1/mem bs=1 count=1 conv=notrunc 2>/dev/null && echo OPEN`),
+  sh(
+    "processes",
+    "write-first-process-memory",
+    `(exec 3<>/proc/1/mem) 2>/dev/null && echo OPEN; (exec 3>/proc/1/mem) 2>/dev/null && echo OPEN; cat /proc/1/maps 2>/dev/null | grep . && echo OPEN; readlink /proc/1/fd/1 2>/dev/null && echo OPEN; true`,
+  ),
   py(
     "processes",
     "first-process-without-filter",
