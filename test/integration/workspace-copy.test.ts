@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, truncateSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { waitingCall } from "../../src/bark/pending.ts";
+import { diffTexts } from "../../src/platform/workspace/writer.ts";
 import { BarkRoom } from "../support/bark.ts";
 import { NO_CAGE } from "../support/cage.ts";
 import { loopStick, noStack, noStick, stackedFolder } from "../support/mounts.ts";
@@ -65,6 +67,12 @@ describe.each(CASES)("a workspace on %s", (kind, reason, make) => {
     const report = await running;
     expect(report.executed?.workspace).toMatchObject({ applied: [], pending: [{ rule: "conflict" }] });
     expect(read("c.txt")).toBe("host\n");
+    // A yes is given to what stands there now, not to what was copied.
+    const waiting = bark.pending.get(report.executed?.workspace?.waiting ?? "");
+    if (waiting === null) throw new Error("nothing waits");
+    bark.answers.push("allowed");
+    expect((await bark.call("file_ops", waitingCall(waiting, diffTexts(bark.workspace)))).status).toBe("done");
+    expect(read("c.txt")).toBe("mine\n");
   });
 
   // vfat has no files with holes.
