@@ -23,11 +23,15 @@ export const proxies = (): { readonly https: string | null; readonly http: strin
 /** Where distributions keep whom they trust. */
 const BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/cert.pem", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/** Whom the computer trusts: a network that looks into its own people's traffic has its certificate there. Null where Bun's own list has to do. */
+/**
+ * Whom the computer trusts: a network that looks into its own people's traffic has its certificate there, and whom an administrator took out is out. Null where Bun's own list has to
+ * do.
+ */
 export function systemCertificates(): string | null {
   for (const path of BUNDLES) {
     try {
-      return readFileSync(path, "utf8");
+      const text = readFileSync(path, "utf8");
+      if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
     } catch {
       // Another distribution's.
     }

@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 export interface WireOptions {
   /** The proxy for each scheme; without one nothing is reached. */
   readonly proxy: { readonly https: string | null; readonly http: string | null };
-  /** Certificates in PEM that are trusted beside those that Bun brings; null for none. */
+  /** Certificates in PEM that are trusted instead of those that Bun brings; null for Bun's. */
   readonly certificates: string | null;
   /** Milliseconds for a whole hop, robots.txt included. */
   readonly wallMs: number;
