@@ -24,6 +24,7 @@ import { workspaceWriter } from "../../../src/platform/workspace/writer.ts";
 import { buildHelper } from "../../build/helper.ts";
 import { inTurn, pairedRatio, summarise } from "../stats.ts";
 import { type Row, skipped } from "../table.ts";
+import { barkProxy } from "./bark-proxy.ts";
 
 const ROUNDS = 40;
 const { sha256 } = auditCrypto;
@@ -167,6 +168,7 @@ export async function bark(): Promise<readonly Row[]> {
     rows.push(decision(unlogged, prepared(small, 2, "cat a b | sort -n | head -5", false)));
     rows.push(...(await large(folder, (workspace, command) => call(unlogged, prepared(workspace, 2, command, true)))));
     rows.push(await parallel(call(unlogged, prepared(small, 2, "true", false))));
+    rows.push(...(await barkProxy()));
     return rows;
   } finally {
     rmSync(folder, { recursive: true, force: true });

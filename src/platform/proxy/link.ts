@@ -134,7 +134,7 @@ export class Link {
         case "open":
           this.#isOpen = true;
           for (const bytes of this.#early.splice(0)) this.#toNear.write(bytes);
-          if (this.#toNear.isEmpty) this.#far?.resume();
+          if (!this.#toNear.isHeld) this.#far?.resume();
           if (this.#nearSaidAll) this.#toFar?.finish();
           break;
         case "close":
@@ -223,12 +223,17 @@ const FAR: SocketHandler<Link> = {
   error: (far) => far.data.farGone(),
 };
 
+/** Bytes that wait for one socket before the other is told to wait: enough that both always have something to do. What is read at once comes on top. */
+const MOST_QUEUED = 1 << 20;
+
 /** What goes out of one socket: as fast as it takes it, and no faster than that comes in from the other. */
 class Outlet {
   readonly #socket: Socket<unknown>;
   readonly #go: () => void;
   readonly #wait: () => void;
   readonly #queue: Uint8Array[] = [];
+  #queued = 0;
+  #isHeld = false;
   #wantsEnd = false;
   #isFinished = false;
 
@@ -243,32 +248,36 @@ class Outlet {
     return this.#isFinished;
   }
 
-  get isEmpty(): boolean {
-    return this.#queue.length === 0;
+  get isHeld(): boolean {
+    return this.#isHeld;
   }
 
   write(bytes: Uint8Array): void {
     if (this.#wantsEnd || bytes.length === 0) return;
-    if (this.#queue.length > 0) {
-      this.#queue.push(bytes);
-      return;
-    }
-    const taken = Math.max(0, this.#socket.write(bytes));
+    const taken = this.#queue.length > 0 ? 0 : Math.max(0, this.#socket.write(bytes));
     if (taken === bytes.length) return;
     this.#queue.push(bytes.subarray(taken));
+    this.#queued += bytes.length - taken;
+    if (this.#queued <= MOST_QUEUED || this.#isHeld) return;
+    this.#isHeld = true;
     this.#wait();
   }
 
   drained(): void {
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
       const taken = Math.max(0, this.#socket.write(first));
+      this.#queued -= taken;
       if (taken < first.length) {
         this.#queue[0] = first.subarray(taken);
-        return;
+        break;
       }
       this.#queue.shift();
     }
-    this.#go();
+    if (this.#isHeld && this.#queued <= MOST_QUEUED / 2) {
+      this.#isHeld = false;
+      this.#go();
+    }
+    if (this.#queue.length > 0) return;
     if (this.#wantsEnd) this.#end();
   }
 
