@@ -56,6 +56,7 @@ const MAY_REACH: Record<string, string> = {
   "src/platform/proxy/server.ts": "what a skill's program asks for: its cage's relay leads to a socket here",
   "src/platform/proxy/dial.ts": "and what it is allowed to reach is looked up and dialled here",
   "src/platform/redteam/stage.ts": "listeners that attacks must not reach",
+  "src/platform/redteam/network.ts": "servers that stand for the internet while the proxy is attacked",
 };
 
 const MAX_LINES = 500;

@@ -71,7 +71,13 @@ export function hostArena(io: CommandIo, swaps: number): HostArena {
   const stage = stack.use(new Stage(hostPrograms.find("python3")));
   const permits = permitDesk(sha256);
   const cage = stack.use(
-    hostCage({ permits, clock, sha256, env: { ...process.env, ...HOSTILE, CANARY: stage.canary, HOME: process.env["HOME"] } }),
+    hostCage({
+      permits,
+      clock,
+      sha256,
+      env: { ...process.env, ...HOSTILE, CANARY: stage.canary, HOME: process.env["HOME"] },
+      network: stage.network,
+    }),
   );
   const key = auditCrypto.ephemeral();
   const log = auditLog({ heart: heart.audit, heartId: heart.id, crypto: auditCrypto, random, stick: () => ok(key) });

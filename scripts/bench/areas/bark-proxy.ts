@@ -188,5 +188,5 @@ function plainRelay(port: number): Disposable & { readonly port: number } {
       },
     },
   });
-  return { port: listener.port, [Symbol.dispose]: () => void listener.stop(true) };
+  return { port: listener.port, [Symbol.dispose]: () => listener.stop(true) };
 }

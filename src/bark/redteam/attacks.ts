@@ -4,6 +4,7 @@ import { ENVIRONMENT, NAMESPACES, RESOURCES } from "./attacks/limits.ts";
 import { LINES } from "./attacks/lines.ts";
 import { NAMES } from "./attacks/names.ts";
 import { OWN } from "./attacks/own.ts";
+import { NETWORK } from "./attacks/network.ts";
 import { DESCRIPTORS, PROCESSES, TERMINAL } from "./attacks/processes.ts";
 import { SCENES, WORDS } from "./attacks/scenes.ts";
 import { SOCKETS } from "./attacks/sockets.ts";
@@ -23,6 +24,7 @@ export const ATTACKS: readonly Attack[] = [
   ...NAMESPACES,
   ...RESOURCES,
   ...ENVIRONMENT,
+  ...NETWORK,
   ...LINES,
   ...OWN,
   ...WORDS,

@@ -5,6 +5,7 @@ import { commandPlan } from "../cage/plan.ts";
 import type { Limits, Mount } from "../cage/types.ts";
 import type { Answer, ApprovalQuestion, CallReport } from "../monitor/monitor.ts";
 import { judgePath } from "../policy/judge.ts";
+import { PROXY_PORT, type ReachLimits } from "../proxy/types.ts";
 import type { Policy } from "../policy/schema.ts";
 import { familyOf } from "./attacks.ts";
 import {
@@ -70,6 +71,15 @@ export const ATTACK_LIMITS: Limits = {
   diskBytes: 64 << 20,
 };
 const SOON = 2_000;
+const REACH_LIMITS: ReachLimits = {
+  upBytes: 1 << 20,
+  downBytes: 1 << 20,
+  connections: 16,
+  requests: 50,
+  headMs: 1_000,
+  connectMs: 2_000,
+  idleMs: 2_000,
+};
 
 /** What read a page and is steered by it; and a person's own words. */
 const OUTSIDE: Label = { c: 0, k: [], i: 0, p: ["web:evil.example"] };
@@ -107,7 +117,7 @@ async function attempt(attack: Attack, arena: Arena): Promise<readonly AttackRes
  */
 export function scriptCall(
   arena: Arena,
-  { id, language, script, tier = 2, limits = ATTACK_LIMITS, workspace = arena.stage.workspace, writes = true }: ScriptToRun,
+  { id, language, script, tier = 2, limits = ATTACK_LIMITS, workspace = arena.stage.workspace, writes = true, reach }: ScriptToRun,
 ): PreparedCall | null {
   const program = arena.program(language);
   const secrets = arena.secrets(workspace, (path) => judgePath(arena.policy, "read", path).outcome !== "allow");
@@ -119,7 +129,10 @@ export function scriptCall(
     argv: [program, "-c", script],
     workspace,
     writes,
-    network: { kind: "none" },
+    network:
+      reach === undefined
+        ? { kind: "none" }
+        : { kind: "proxy", port: PROXY_PORT, reach: { hosts: reach.map((host) => ({ ...host, rule: "attack" })), limits: REACH_LIMITS } },
     limits,
     env: { ...arena.env, ...arena.stage.variables() },
   });
@@ -145,6 +158,7 @@ export interface ScriptToRun {
   readonly limits?: Limits;
   readonly workspace?: string;
   readonly writes?: boolean;
+  readonly reach?: ScriptAttack["reach"];
 }
 
 async function attackByScript(attack: ScriptAttack, arena: Arena): Promise<{ readonly verdict: Verdict; readonly printed: string }> {
@@ -157,6 +171,8 @@ async function attackByScript(attack: ScriptAttack, arena: Arena): Promise<{ rea
   if (cage === null) return { verdict: { result: "skipped", reason: `the cage was not built: ${report.text}` }, printed: "" };
   const harm = await arena.stage.harm(attack.parts === undefined ? report.text : report.text.replaceAll(/\bOPEN\b/g, "PART"));
   if (harm !== null) return { verdict: opened(harm), printed: report.text };
+  if (attack.reach !== undefined && !/^WORKS$/m.test(report.text))
+    return { verdict: { result: "skipped", reason: `it did not come to its end: ${report.text.trim().slice(-200)}` }, printed: "" };
   const held: Verdict = cage.stopped === null ? HELD : { result: "held", reason: `stopped: ${cage.stopped}` };
   return { verdict: held, printed: report.text };
 }

@@ -1,4 +1,5 @@
 import type { Label } from "../../lib/label.ts";
+import type { Reachable } from "../proxy/types.ts";
 
 /** What every attack says of itself. */
 interface Common {
@@ -24,6 +25,8 @@ export interface ScriptAttack extends Common {
   readonly script: string;
   /** The filters that it runs under; 2 without it. */
   readonly tier?: 1 | 2;
+  /** What it may reach of the stage's network. The script prints WORKS when it came to its end and an honest request gets through. */
+  readonly reach?: readonly Omit<Reachable, "rule">[];
   /** The script makes several attacks, each in a process of its own, and prints a line for each: its id, and what came of it. */
   readonly parts?: readonly { readonly id: string; readonly family: string }[];
 }

@@ -25,6 +25,8 @@ import { plainName } from "../../bark/workspace/judge.ts";
 import type { Attack, Planted } from "../../bark/redteam/types.ts";
 import { sweepLeftOver } from "../native/left-over.ts";
 import { ownName } from "../native/owner.ts";
+import type { HostNetwork } from "../proxy/dial.ts";
+import { StageNetwork } from "./network.ts";
 
 /** Milliseconds that a killed process may take to be gone, and how often it is looked for. */
 const DYING = 2_000;
@@ -42,6 +44,7 @@ export class Stage implements Disposable {
   readonly #listeners: readonly { stop(closeActiveConnections?: boolean): void; readonly port?: number }[];
   readonly #python: string | null;
   #victim: Bun.Subprocess | null = null;
+  readonly #internet = new StageNetwork();
   #reached = 0;
   #before = "";
 
@@ -86,6 +89,11 @@ export class Stage implements Disposable {
     return `noctem-${this.#mark}`;
   }
 
+  /** What a cage's proxy takes for the internet. */
+  get network(): HostNetwork {
+    return this.#internet.network;
+  }
+
   /** What scripts know as variables. */
   variables(): Readonly<Record<string, string>> {
     return {
@@ -117,6 +125,7 @@ export class Stage implements Disposable {
   /** What stands now is what may not change. */
   begin(): void {
     this.#reached = 0;
+    this.#internet.begin();
     this.#before = this.#kept();
   }
 
@@ -167,6 +176,8 @@ export class Stage implements Disposable {
     // What cannot say so because nobody hears it any more leaves a file.
     if (existsSync(join(this.workspace, "OPEN"))) return "it went on beyond its limit";
     if (this.#kept() !== this.#before) return "files on the host changed that it may not change";
+    const way = await this.#internet.harm();
+    if (way !== null) return way;
     const out = linksOut(this.workspace, this.#before);
     if (out !== null) return `a link leads out: ${out}`;
     // A connection is seen by the listener's own turn.
@@ -204,6 +215,7 @@ export class Stage implements Disposable {
 
   [Symbol.dispose](): void {
     for (const listener of this.#listeners) listener.stop(true);
+    this.#internet[Symbol.dispose]();
     this.#victim?.kill("SIGKILL");
     rmSync(this.folder, { recursive: true, force: true });
   }
