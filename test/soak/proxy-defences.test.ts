@@ -48,8 +48,8 @@ const DEFENCES: readonly Defence[] = [
   [
     "a server's name at all",
     AT("gate"),
-    'if (read.kind === "hello" && name?.ok === true',
-    'if (read.kind === "refused" || (name?.ok === true',
+    'const name = read.kind === "hello" ? parseHost(read.name) : null;',
+    'if (read.kind === "refused") return this.#open();\n    const name = read.kind === "hello" ? parseHost(read.name) : null;',
     "proxy-no",
   ],
   [
@@ -111,6 +111,7 @@ test.skipIf(NO_CAGE !== null)(
         timeout: 120_000,
         killSignal: "SIGKILL",
       });
+      if (ran.stdout.length === 0) throw new Error(ran.stderr.toString().slice(0, 500));
       const { attacks } = JSON.parse(ran.stdout.toString()) as { attacks: { id: string; result: string }[] };
       return {
         open: attacks.filter(({ result }) => result === "open").map(({ id }) => id),

@@ -32,6 +32,8 @@ export const NAMES: readonly Named[] = [
   { name: "unique.example", answers: [["fd00::10"]] },
   { name: "mixed.example", answers: [["192.0.2.10", "10.20.30.40"]] },
   { name: "rebind.example", answers: [["192.0.2.10"], ["10.20.30.40"]] },
+  // A name that the policy of the build opens for programs.
+  { name: "docs.rs", answers: [["192.0.2.10"]] },
   { name: "dead.example", answers: [["192.0.2.99"]] },
   { name: "silent.example", answers: "silent" },
 ];
@@ -41,6 +43,13 @@ export interface Scenario {
   readonly language?: "sh" | "python3";
   readonly hosts: readonly Omit<Reachable, "rule">[];
   readonly limits?: Partial<ReachLimits>;
+}
+
+/** A person at a terminal in that network: starts the executable in the stage's workspace and answers its question. */
+export interface PersonScenario {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly answer: "yes" | "no" | null;
 }
 
 export interface StageResult {

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { PROXY_PORT, type Reachable, type ReachLimits } from "../../src/bark/proxy/types.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
 import { CageRoom, clock, LIMITS, sha256 } from "./cage.ts";
-import { NAMES, TARGETS, type Scenario, type StageResult } from "./net-names.ts";
+import { NAMES, type PersonScenario, TARGETS, type Scenario, type StageResult } from "./net-names.ts";
+import { openPty } from "./pty.ts";
 import { resolver } from "./net-resolver.ts";
 
 const sh = (command: string): void => {
@@ -104,17 +105,33 @@ async function play({ script, language = "sh", hosts, limits }: Scenario): Promi
   const { code, stdout, stderr, network } = ran.value;
   // What a server hears comes by its own turn.
   await Bun.sleep(20);
-  const told = [...heard].filter(([, { connections }]) => connections > 0).map(([key, { text }]) => [key, text.slice(0, 4000)]);
   return {
     error: null,
     code,
     out: Buffer.from(stdout).toString("latin1"),
     err: Buffer.from(stderr).toString("latin1"),
     network,
-    heard: Object.fromEntries(told),
+    heard: told(),
     asked: names.asked(),
   };
 }
+
+async function person({ program, args, answer }: PersonScenario): Promise<StageResult> {
+  for (const seen of heard.values()) Object.assign(seen, { connections: 0, text: "" });
+  names.forget();
+  await using pty = openPty([program, ...args], { cwd: room.workspace, columns: 160, rows: 50 });
+  if (answer !== null) {
+    await pty.see(/Type yes or no/);
+    // A person reads first.
+    await Bun.sleep(900);
+    await pty.type(`${answer}\r`);
+  }
+  const code = await pty.exited;
+  return { error: null, code, out: pty.raw(), err: "", network: null, heard: told(), asked: names.asked() };
+}
+
+const told = (): Record<string, string> =>
+  Object.fromEntries([...heard].filter(([, { connections }]) => connections > 0).map(([key, { text }]) => [key, text.slice(0, 4000)]));
 
 const REACH: ReachLimits = {
   upBytes: 16 << 20,
@@ -130,7 +147,8 @@ try {
   process.stdout.write("ready\n");
   for await (const line of console) {
     if (line.trim() === "") continue;
-    process.stdout.write(`${JSON.stringify(await play(JSON.parse(line)))}\n`);
+    const wanted = JSON.parse(line) as Scenario | PersonScenario;
+    process.stdout.write(`${JSON.stringify("program" in wanted ? await person(wanted) : await play(wanted))}\n`);
   }
 } finally {
   for (const listener of listeners) listener.stop(true);

@@ -1,7 +1,7 @@
 /** A network of its own for tests, without a way out, with a cage in it (net-stage.ts). */
 import { join } from "node:path";
 import { NO_CAGE } from "./cage.ts";
-import type { Scenario, StageResult } from "./net-names.ts";
+import type { PersonScenario, Scenario, StageResult } from "./net-names.ts";
 import { cleanEnvironment } from "./noctem.ts";
 
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -32,7 +32,7 @@ export class NetworkStage implements AsyncDisposable {
   }
 
   /** One at a time. */
-  async play(scenario: Scenario): Promise<StageResult> {
+  async play(scenario: Scenario | PersonScenario): Promise<StageResult> {
     void this.#child.stdin.write(`${JSON.stringify(scenario)}\n`);
     await this.#child.stdin.flush();
     return JSON.parse(await this.#line()) as StageResult;
