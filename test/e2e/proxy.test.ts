@@ -28,7 +28,7 @@ describe.skipIf(NO_NETWORK !== null)(`noctem bark run with hosts${why}`, () => {
     await stage.play({ program, args: ["bark", "run", ...args], answer });
 
   test("asks with the host and what may go there; after a yes it is reached, and nothing else, and all of it is told", async () => {
-    const command = "command=curl -sS --cacert ca.pem https://docs.rs/; curl -sS https://other.example/; true";
+    const command = "command=curl -sS --cacert ca.crt https://docs.rs/; curl -sS https://other.example/; true";
     const { code, out, heard, asked } = await ask("yes", "shell", command, "hosts=docs.rs");
     expect(out).toContain("docs.rs:443 by HTTPS, unread (host.reading)");
     expect(out).toContain("Whatever it can read it may send there, at most 1 MB");
@@ -37,18 +37,18 @@ describe.skipIf(NO_NETWORK !== null)(`noctem bark run with hosts${why}`, () => {
     expect({ code, heard: Object.keys(heard), asked }).toEqual({ code: 0, heard: ["192.0.2.10 443"], asked: ["docs.rs"] });
     const blocked = await run(["bark", "blocked"], { program });
     expect(blocked.stdout).toContain("other.example:443");
-  });
+  }, 30_000);
 
   test("after a no, and without hosts, nothing is reached and no name is looked up", async () => {
-    const no = await ask("no", "shell", "command=curl -sS --cacert ca.pem https://docs.rs/", "hosts=docs.rs");
+    const no = await ask("no", "shell", "command=curl -sS --cacert ca.crt https://docs.rs/", "hosts=docs.rs");
     expect([no.code, no.heard, no.asked]).toEqual([9, {}, []]);
-    const without = await ask("yes", "shell", "command=curl -sS -m 2 --cacert ca.pem https://docs.rs/; curl -sS -m 2 http://192.0.2.10/");
+    const without = await ask("yes", "shell", "command=curl -sS -m 2 --cacert ca.crt https://docs.rs/; curl -sS -m 2 http://192.0.2.10/");
     expect([without.out.includes("without a network"), without.heard, without.asked]).toEqual([true, {}, []]);
-  });
+  }, 30_000);
 
   test("what the policy opens for no program is refused without a question", async () => {
     const { code, out, heard, asked } = await ask(null, "shell", "command=true", "hosts=docs.rs,example.org");
     expect(out).toContain("The policy opens example.org:443 for no program of shell");
     expect([code, heard, asked]).toEqual([9, {}, []]);
-  });
+  }, 30_000);
 });

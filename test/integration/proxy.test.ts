@@ -26,11 +26,11 @@ describe.skipIf(NO_NETWORK !== null)(`a cage with a network${why}`, () => {
   afterAll(async () => await stage[Symbol.asyncDispose]());
 
   test.each([
-    ["a tunnel with TLS inside", "curl -sS --cacert ca.pem https://allowed.example/", "192.0.2.10 443", "connect"],
+    ["a tunnel with TLS inside", "curl -sS --cacert ca.crt https://allowed.example/", "192.0.2.10 443", "connect"],
     ["plain HTTP", "curl -sS http://allowed.example/", "192.0.2.10 80", "http"],
-    ["TLS through SOCKS", `curl -sS --cacert ca.pem --proxy ${SOCKS} https://allowed.example/`, "192.0.2.10 443", "socks"],
+    ["TLS through SOCKS", `curl -sS --cacert ca.crt --proxy ${SOCKS} https://allowed.example/`, "192.0.2.10 443", "socks"],
     ["plain HTTP through SOCKS", `curl -sS --proxy ${SOCKS} http://allowed.example/`, "192.0.2.10 80", "socks"],
-    ["a body that is sent", "curl -sS --data-binary @ca.pem http://allowed.example/", "192.0.2.10 80", "http"],
+    ["a body that is sent", "curl -sS --data-binary @ca.crt http://allowed.example/", "192.0.2.10 80", "http"],
     [
       "a form that is sent, with a tool that waits to be told to go on",
       "head -c 2000000 /dev/zero | curl -sS -H 'Expect: 100-continue' --data-binary @- http://allowed.example/",
@@ -45,14 +45,14 @@ describe.skipIf(NO_NETWORK !== null)(`a cage with a network${why}`, () => {
     ],
     [
       "Python's own reader, with TLS",
-      `SSL_CERT_FILE=ca.pem python3 -c 'import urllib.request as u; print(u.urlopen("https://allowed.example/").read().decode(), end="")'`,
+      `SSL_CERT_FILE=ca.crt python3 -c 'import urllib.request as u; print(u.urlopen("https://allowed.example/").read().decode(), end="")'`,
       "192.0.2.10 443",
       "connect",
     ],
     ["wget", "wget -qO- http://allowed.example/", "192.0.2.10 80", "http"],
     [
       "openssl",
-      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -verify_quiet -CAfile ca.pem -proxy 127.0.0.1:3128 -proxy_user noctem -proxy_pass "env:T" -connect allowed.example:443 -servername allowed.example 2>/dev/null | tail -1`.replace(
+      `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -quiet -verify_quiet -CAfile ca.crt -proxy 127.0.0.1:3128 -proxy_user noctem -proxy_pass "env:T" -connect allowed.example:443 -servername allowed.example 2>/dev/null | tail -1`.replace(
         "printf",
         `T=\${HTTP_PROXY#*noctem:}; export T="\${T%@*}"; printf`,
       ),
@@ -69,7 +69,7 @@ describe.skipIf(NO_NETWORK !== null)(`a cage with a network${why}`, () => {
   });
 
   test("reaches a name that has IPv6 alone", async () => {
-    const { out, heard } = await stage.play({ script: "curl -sS --cacert ca.pem https://six.example/", hosts: [https("six.example")] });
+    const { out, heard } = await stage.play({ script: "curl -sS --cacert ca.crt https://six.example/", hosts: [https("six.example")] });
     expect([out, Object.keys(heard)]).toEqual(["you reached 2001:db8::10 port 443\n", ["2001:db8::10 443"]]);
   });
 

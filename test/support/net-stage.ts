@@ -92,7 +92,7 @@ const listeners = TARGETS.flatMap(({ address, ports }) =>
 
 using room = new CageRoom((permits) => hostCage({ permits, clock, sha256, env: process.env }));
 mkdirSync(room.workspace);
-sh(`cp ${quoted("ca.pem")} '${room.workspace}/ca.pem'`);
+sh(`cp ${quoted("ca.pem")} '${room.workspace}/ca.crt'`);
 
 async function play({ script, language = "sh", hosts, limits }: Scenario): Promise<StageResult> {
   for (const seen of heard.values()) Object.assign(seen, { connections: 0, text: "" });
@@ -124,7 +124,11 @@ async function person({ program, args, answer }: PersonScenario): Promise<StageR
     await pty.see(/Type yes or no/);
     // A person reads first.
     await Bun.sleep(900);
-    await pty.type(`${answer}\r`);
+    for (let typed = 1; typed <= answer.length; typed++) {
+      pty.send(answer.slice(typed - 1, typed));
+      await pty.see(() => pty.raw().endsWith(`Enter: ${answer.slice(0, typed)}`));
+    }
+    pty.send("\r");
   }
   const code = await pty.exited;
   return { error: null, code, out: pty.raw(), err: "", network: null, heard: told(), asked: names.asked() };

@@ -3,6 +3,8 @@ import type { HostNetwork } from "../proxy/dial.ts";
 
 const PUBLIC = "192.0.2.10";
 const OTHER = "198.51.100.20";
+/** Nobody answers there, so that the next address is tried. */
+const DEAD = "203.0.113.9";
 
 /** What the resolver says; of several lists one for each time that it is asked, and the last from then on. */
 const NAMES: Readonly<Record<string, readonly (readonly string[])[]>> = {
@@ -22,7 +24,7 @@ const NAMES: Readonly<Record<string, readonly (readonly string[])[]>> = {
   "link6.example": [["fe80::1"]],
   "multicast.example": [["224.0.0.1"]],
   "zero.example": [["0.0.0.0"]],
-  "mixed.example": [[PUBLIC, "10.20.30.40"]],
+  "mixed.example": [[DEAD, "10.20.30.40"]],
   "rebind.example": [[PUBLIC], ["10.20.30.40"]],
 };
 
@@ -60,6 +62,7 @@ export class StageNetwork implements Disposable {
       },
       connect: async (address, _port, socket, data) => {
         const { allowed, other, inside } = this.#servers;
+        if (address === DEAD) throw new Error("nobody is there");
         const { port } = address === PUBLIC ? allowed : address === OTHER ? other : inside;
         return await Bun.connect({ hostname: "127.0.0.1", port, socket, data, allowHalfOpen: true });
       },

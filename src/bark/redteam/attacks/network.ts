@@ -53,7 +53,7 @@ const ODD = [
 export const NETWORK: readonly ScriptAttack[] = [
   attack(
     "proxy-unnamed-host",
-    `for url, host in (("http://other.example/", "other.example"), ("http://198.51.100.20/", "198.51.100.20"), ("http://allowed.example:8080/", "allowed.example:8080")):
+    `for url, host in (("http://other.example/", "other.example"), ("http://198.51.100.20/", "198.51.100.20"), ("http://allowed.example:8080/SMUGGLED", "allowed.example:8080")):
     get(url, host); connect(host.split(":")[0] + ":443", hello("other.example")); socks(host.split(":")[0], 80, b"GET / HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n")
 socks(bytes([198, 51, 100, 20]), 80, b"GET / HTTP/1.1\\r\\nHost: other.example\\r\\n\\r\\n", kind=1)`,
   ),
@@ -213,7 +213,7 @@ subprocess.run(["curl", "-sL", "http://allowed.example/redirect"], stdout=subpro
   ),
   attack(
     "proxy-datagrams-and-listeners",
-    `socks("allowed.example", 80, b"SMUGGLED", command=2); socks("allowed.example", 80, b"SMUGGLED", command=3); socks("allowed.example", 80, b"SMUGGLED", command=0xf0)`,
+    `for command in (2, 3, 0xf0): socks("allowed.example", 80, b"GET /SMUGGLED HTTP/1.1\\r\\nHost: allowed.example\\r\\n\\r\\n", command=command)`,
   ),
   attack(
     "proxy-asks-itself",
