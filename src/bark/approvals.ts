@@ -60,7 +60,7 @@ function exactly({ argv, workspace, network, limits, inputs = [], dbus = [] }: C
   const where =
     workspace === null
       ? "without any of your files"
-      : `in ${exact(workspace.inside)}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
+      : `in ${exact(workspace.inside)}${workspace.git === undefined ? "" : ` and its git repository ${exact(workspace.git.host)}`}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
   return [
     `Exactly: ${argv.map(quoted).join(" ")}`,
     `It runs ${where}, ${network.kind === "none" ? "without a network" : "with a network"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,

@@ -133,7 +133,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     ...lines,
     "",
     `Runs       ${argv.map(exact).join(" ")}`,
-    `Sees       /usr, a few files of /etc, and ${workspace === null ? "none of your files" : `${workspace.inside} (${workspace.mode === "read" ? "read-only" : "a copy; changes are checked before they are written"})`}`,
+    `Sees       /usr, a few files of /etc, and ${workspace === null ? "none of your files" : `${workspace.inside}${workspace.git === undefined ? "" : ` with its git repository ${workspace.git.host}`} (${workspace.mode === "read" ? "read-only" : "a copy; changes are checked before they are written"})`}`,
     ...plan.mounts.map((mount) => `           ${mount.kind} ${exact(mount.to)}`),
     "Writes     /tmp and a home folder in memory, gone afterwards",
     ...(network.kind === "none" ? ["none"] : [`127.0.0.1:${network.port}, which leads to the proxy`, ...reachLines(network.reach)]).map(

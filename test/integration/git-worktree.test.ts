@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { joinedGit } from "../../src/platform/workspace/git.ts";
+import { renderApproval } from "../../src/bark/approvals.ts";
 import type { CallReport } from "../../src/bark/monitor/monitor.ts";
 import { BarkRoom } from "../support/bark.ts";
 import { NO_CAGE } from "../support/cage.ts";
@@ -87,6 +88,9 @@ describe.skipIf(reason !== null)(`git with its repository elsewhere${why}`, () =
     const before = settings(host);
     const done = await bark.bash(`${ME} set -e; echo two > b.txt; git add b.txt; git commit -qm second; git status --porcelain`, "allowed");
     expect(done).toMatchObject({ status: "done", text: "", executed: { workspace: { refused: [], pending: [], conflicts: [] } } });
+    // The question says whose files are in reach.
+    const rendered = bark.questions[0] === undefined ? null : renderApproval(bark.questions[0]);
+    expect(rendered?.kind === "lines" ? rendered.lines.join("\n") : "").toContain(`its git repository ${host}`);
     expect(git(bark.workspace, "log", "--format=%s")).toBe("second\nfirst\n");
     expect(git(bark.workspace, "status", "--porcelain")).toBe("");
     expect(git(main, "log", "--format=%s", "side")).toBe("second\nfirst\n");
