@@ -8,19 +8,20 @@ const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const works = (command: string): boolean =>
   Bun.spawnSync(["sh", "-c", command], { stdio: ["ignore", "ignore", "ignore"], env: { PATH } }).exitCode === 0;
 
+/** An ordinary user is root in a user namespace of their own. */
+const UNSHARE = ["unshare", ...(process.getuid?.() === 0 ? [] : ["-r"]), "-n", "-m"];
+
 /** Why there can be none here; null where there can. */
 export const NO_NETWORK: string | null =
   NO_CAGE ??
-  (process.getuid?.() !== 0
-    ? "needs root"
-    : !works("unshare -n -m ip link set lo up")
-      ? "needs network namespaces and ip (apt-get install iproute2)"
-      : !works("command -v openssl && command -v curl && test -x /usr/bin/python3")
-        ? "needs openssl, curl and python3"
-        : null);
+  (!works(`${UNSHARE.join(" ")} ip link set lo up`)
+    ? "needs network namespaces and ip (apt-get install iproute2)"
+    : !works("command -v openssl && command -v curl && command -v wget && test -x /usr/bin/python3")
+      ? "needs openssl, curl, wget and python3"
+      : null);
 
 export class NetworkStage implements AsyncDisposable {
-  readonly #child = Bun.spawn(["unshare", "-n", "-m", process.execPath, join(import.meta.dir, "net-stage.ts")], {
+  readonly #child = Bun.spawn([...UNSHARE, process.execPath, join(import.meta.dir, "net-stage.ts")], {
     stdio: ["pipe", "pipe", "inherit"],
     env: { ...cleanEnvironment, PATH },
   });

@@ -116,7 +116,8 @@ say(b"\\4\\1\\0\\x50\\xc0\\0\\2\\x0a\\0GET /SMUGGLED HTTP/1.1\\r\\n\\r\\n")`,
   ),
   attack(
     "proxy-token-at-server",
-    `if TOKEN.encode() in get("http://allowed.example/echo", "allowed.example", "Connection: X", "X: y"): print("OPEN: the server hears the token")`,
+    `heard = get("http://allowed.example/echo", "allowed.example", "Connection: X", "X: y")
+if TOKEN.encode() in heard or AUTH.split()[2] in heard: print("OPEN: the server hears the token")`,
   ),
   attack(
     "proxy-inner-host",
