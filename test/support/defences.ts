@@ -247,8 +247,8 @@ const WORKSPACE: readonly Defence[] = [
   one(
     "hard links of what is not read",
     READER,
-    "if (never.has(identity)) found.push",
-    "if (never.has(`${identity}-`)) found.push",
+    "is.nlink > 1 && never.has(identityOf(is))",
+    "is.nlink > 1 && never.has(`${identityOf(is)}-`)",
     "hard-link",
   ),
   one(
