@@ -273,7 +273,8 @@ function describeEffect(effect: Effect, sha256: ExecutorPorts["sha256"]): Json {
     case "process":
       return describeRun(effect.plan, effect.stdin, sha256);
     case "changes":
-      return { kind: "changes", changes: effect.changes as unknown as Json };
+      // With the diff: it is what the person saw.
+      return { kind: "changes", changes: effect.changes as unknown as Json, diff: hash(effect.diff) };
     case "store":
       return { kind: "store", text: hash(effect.text) };
     case "answer":

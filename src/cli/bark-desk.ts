@@ -1,7 +1,9 @@
 import { realpathSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import type { AuditLog } from "../audit/log.ts";
+import { renderApproval } from "../bark/approvals.ts";
 import { executor } from "../bark/execute.ts";
-import { ReferenceMonitor } from "../bark/monitor/monitor.ts";
+import { type ApprovalDesk, ReferenceMonitor } from "../bark/monitor/monitor.ts";
 import { permitDesk } from "../bark/monitor/permit.ts";
 import { auditTrail } from "../bark/monitor/trail.ts";
 import type { PendingStore } from "../bark/pending.ts";
@@ -11,8 +13,8 @@ import { meetsOwnFiles, workspaceOf } from "../config/workspace.ts";
 import { heartErrorText } from "./error-text.ts";
 import type { Explained } from "../headless/result-object.ts";
 import type { OpenHeart } from "../heart/open.ts";
-import type { Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { type HostCage, hostCage } from "../platform/cage/runner.ts";
 import { heartDeps } from "../platform/heart.ts";
@@ -27,7 +29,6 @@ import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
 import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
 import { webFetch } from "../skills/web-fetch.ts";
-import { allowedBy, askingOf, deskFor, gateOf, grantsOf } from "./approval-desk.ts";
 import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
 import { auditFailureText, stickLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
@@ -39,8 +40,6 @@ export interface BarkArguments {
   readonly json: boolean | undefined;
   readonly heart: string | undefined;
   readonly workspace: string | undefined;
-  readonly approvals?: string | undefined;
-  readonly allow?: string | undefined;
 }
 
 /** Everything that a call of a skill passes through, wired for one command. */
@@ -53,8 +52,6 @@ export interface BarkDesk extends Disposable {
   readonly registry: Registry;
   readonly monitor: ReferenceMonitor;
   readonly log: AuditLog;
-  /** Of what stands on the command line: the person typed it themselves, and nothing else is in the context. Less where there is a parent who has not opened the door. */
-  readonly typed: Label;
   readonly cage: HostCage;
   readonly steps: WorkspaceSteps;
   readonly pending: PendingStore;
@@ -72,11 +69,6 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const heart = opened.value;
   const { clock } = heartDeps();
   const { sha256 } = auditCrypto;
-  const asking = askingOf(args.approvals, io);
-  if (!asking.ok) {
-    heart[Symbol.dispose]();
-    return err({ text: asking.error, code: ExitCode.USAGE });
-  }
   const permits = permitDesk(sha256);
   const cage = hostCage({ permits, clock, sha256, env: process.env });
   const staging = new PrivateFolder(process.env);
@@ -84,13 +76,6 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const pending = pendingOf(layout);
   for (const sentence of steps.recover()) io.err(`noctem: ${sentence}\n`);
   const log = stickLog(layout, heart, () => [{ kind: "policy", hash, overlay: effective.value.overlay ?? "" }]);
-  const parts = { layout, heart, log, io, workspace: workspace.value };
-  const allowed = allowedBy(args.allow, parts);
-  if (!allowed.ok) {
-    heart[Symbol.dispose]();
-    return allowed;
-  }
-  const gate = gateOf(parts);
   const reader = (at: string) =>
     workspaceReader(
       at,
@@ -107,8 +92,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     tierOf: (skill) => policy.skills[skill]?.tier ?? 4,
     policy: hash,
     audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText, sha256),
-    approvals: deskFor(asking.value, parts, gate),
-    grants: grantsOf(parts, allowed.value),
+    approvals: terminalDesk(io),
     permits,
     clock,
     executor: executor({
@@ -131,7 +115,6 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     pending,
     monitor,
     log,
-    typed: { c: 0, k: [], i: gate.locked() ? 2 : 3, p: [] },
     registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), fetching, signalSend]),
     [Symbol.dispose]() {
       // A session without its end was cut off. That this one could not be written changes nothing that was done.
@@ -166,13 +149,38 @@ export function workspaceFor(args: BarkArguments, layout: StickLayout, io: Comma
   const { path } = workspaceOf({ asked: args.workspace ?? settings, setting: null, cwd: real(io.cwd) ?? io.cwd, layout });
   const found = real(path);
   if (found === null || !statSync(found).isDirectory()) return err({ text: `The workspace ${path} is no folder.`, code: ExitCode.USAGE });
-  if (meetsOwnFiles(found, layout))
+  if (meetsOwnFiles(found, layout) || isMountedOwn(found, layout))
     return err({
       text: `The workspace ${found} holds Noctem's own files, or lies among them. Choose another with --workspace.`,
       code: ExitCode.DENIED,
     });
   if (found === "/") return err({ text: "The whole computer is no workspace. Choose a folder with --workspace.", code: ExitCode.DENIED });
   return ok(found);
+}
+
+/**
+ * The stick mounted at a second place has other paths and the same folders: told by device and inode, of the workspace, of what is above it, and of what is
+ * above Noctem's own files.
+ */
+function isMountedOwn(workspace: string, layout: StickLayout): boolean {
+  const above = (path: string): readonly string[] => {
+    const ids: string[] = [];
+    for (let at = path; ; at = dirname(at)) {
+      const stat = statSync(at, { throwIfNoEntry: false });
+      if (stat !== undefined) ids.push(`${stat.dev}:${stat.ino}`);
+      if (at === dirname(at)) return ids;
+    }
+  };
+  const around = above(workspace);
+  const work = statSync(layout.work, { throwIfNoEntry: false });
+  if (work !== undefined && around.includes(`${work.dev}:${work.ino}`)) return false;
+  const own = [layout.root, layout.heart, layout.keys, layout.backups, layout.undo];
+  return own.some((path) => {
+    const ids = above(path);
+    // What is not there yet has a folder that it will be in; that folder alone is nobody's.
+    const there = statSync(path, { throwIfNoEntry: false }) !== undefined;
+    return ids.includes(around[0] ?? "") || (there && around.includes(ids[0] ?? ""));
+  });
 }
 
 function real(path: string): string | null {
@@ -200,4 +208,20 @@ export function environmentFor(policy: Policy, env: CommandIo["env"]): Record<st
       return value !== undefined && /^[A-Za-z0-9_./@:+-]{0,100}$/.test(value) ? [[name, value]] : [];
     }),
   );
+}
+
+function terminalDesk(io: CommandIo): ApprovalDesk | null {
+  if (!io.stdinIsTerminal || !io.stderrIsTerminal) return null;
+  return {
+    who: "console",
+    async ask(question, signal) {
+      const rendered = renderApproval(question);
+      if (rendered.kind === "uninspectable") {
+        io.err(`noctem: This cannot be asked about: ${rendered.reason}\n`);
+        return "denied";
+      }
+      await io.flushed();
+      return await askOnTerminal(rendered.lines, question.mayRehearse, io.err, signal);
+    },
+  };
 }

@@ -1,4 +1,3 @@
-import { approvalsCommand } from "./approvals.ts";
 import { barkCommand } from "./bark.ts";
 import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
@@ -21,7 +20,6 @@ export function commandTree(): Command {
       sessionsCommand,
       heartCommand,
       barkCommand,
-      approvalsCommand,
       parentCommand,
       initCommand,
       configCommand,

@@ -1,5 +1,4 @@
 import { heartAudit, type HeartAudit } from "./audit.ts";
-import { heartDossiers, type HeartDossiers } from "./dossiers.ts";
 import { heartEntries, type HeartEntries } from "./entries.ts";
 import { searchHeart, type Found } from "./find.ts";
 import { heartIncidents, type HeartIncidents } from "./incidents.ts";
@@ -14,9 +13,6 @@ export interface HeartParts {
   readonly tasks: HeartTasks;
   readonly memory: HeartMemory;
   readonly entries: HeartEntries;
-  /** What waits for a person's answer, and what they granted. */
-  readonly approvals: HeartDossiers;
-  readonly grants: HeartDossiers;
   readonly incidents: HeartIncidents;
   readonly state: HeartState;
   readonly audit: HeartAudit;
@@ -30,8 +26,6 @@ export function heartParts(parts: Omit<TypedStore, "sealing" | "reading">, reade
     tasks: heartTasks(store),
     memory: heartMemory(store),
     entries: heartEntries(store),
-    approvals: heartDossiers(store, "approval"),
-    grants: heartDossiers(store, "grant"),
     incidents: heartIncidents(store),
     state: heartState(store),
     audit: heartAudit(store),

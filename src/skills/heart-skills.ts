@@ -17,7 +17,8 @@ export interface HeartForSkills {
 }
 
 const TaskSchema = v.strictObject({ id: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/), v.description("of one task"))) });
-const key = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+/** One line: in a question nothing tells a second line of it from the text that is to be remembered. */
+const key = v.pipe(v.string(), v.minLength(1), v.maxLength(256), v.regex(/^\P{Cc}+$/u));
 const MemorySchema = v.variant("operation", [
   v.strictObject({ operation: v.literal("recall"), key }),
   v.strictObject({ operation: v.literal("search"), text: v.pipe(v.string(), v.minLength(1), v.maxLength(500)) }),

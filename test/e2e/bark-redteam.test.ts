@@ -71,6 +71,55 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark redteam${why}`, () => {
     expect(readdirSync(workspace)).toEqual(["a.txt"]);
   });
 
+  test.skipIf(!isRoot)(
+    `a stick that is mounted at a second place is no workspace there${isRoot ? "" : " (skipped: only root may mount it)"}`,
+    async () => {
+      using project = tempDir("noctem-project-");
+      const mounted = async (from: string, at: string): Promise<RunResult> =>
+        await run(
+          [
+            "-m",
+            "sh",
+            "-c",
+            'mount --bind "$1" "$2" && cd "$2$3" && exec "$0" bark run file_ops operation=list',
+            stick.program,
+            from,
+            project.path,
+            at,
+          ],
+          {
+            program: "/usr/bin/unshare",
+            cwd: "/",
+          },
+        );
+      const keys = join(stick.path, "keys");
+      expect((await run(["bark", "run", "task_status"], { program: stick.program, cwd: project.path })).code).toBe(0);
+      expect(existsSync(keys)).toBe(true);
+      for (const from of [stick.path, keys, join(stick.path, "..")]) {
+        const tried = await mounted(from, "");
+        expect([from, tried.stdout]).toEqual([from, ""]);
+        expect([2, 9]).toContain(tried.code);
+      }
+    },
+  );
+
+  test("reaching out of the workspace is written down, though no skill would prepare it", async () => {
+    using project = tempDir("noctem-project-");
+    const incidents = async (): Promise<number> => {
+      const { stdout } = await run(["heart", "status", "--json"], { program: stick.program });
+      return (JSON.parse(stdout) as { readonly counts: { readonly incidents: number } }).counts.incidents;
+    };
+    const call = async (...words: readonly string[]): Promise<number> =>
+      (await run(["bark", ...words], { program: stick.program, cwd: project.path })).code;
+    expect(await call("run", "task_status")).toBe(0);
+    const before = await incidents();
+    // Asking what would be decided writes nothing.
+    expect(await call("explain", "file_ops", "operation=read", "path=../../etc/shadow")).toBe(9);
+    expect(await incidents()).toBe(before);
+    expect(await call("run", "file_ops", "operation=read", "path=../../etc/shadow")).toBe(9);
+    expect(await incidents()).toBe(before + 1);
+  });
+
   test("Ctrl-C ends it at once and leaves nothing: no process, no folder, no control group", async () => {
     const child = Bun.spawn([stick.program, "bark", "redteam", "--json", "--only", "resources"], {
       cwd: "/",

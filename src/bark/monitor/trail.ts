@@ -61,9 +61,8 @@ export function auditTrail(
       ]);
       return written.ok ? ok(undefined) : said(written);
     },
-    approval(ref, { answer, digest, by, waitedMs, question }) {
-      const more = { ...(waitedMs === null ? {} : { waited: waitedMs }), ...(question === null ? {} : { question }) };
-      const written = log.approval({ of: ref, answer, digest, by: short(by), ...more });
+    approval(ref, { answer, digest, by }) {
+      const written = log.approval({ of: ref, answer, digest, by });
       return written.ok ? ok(undefined) : said(written);
     },
     incident(kind, detail) {

@@ -33,17 +33,6 @@ print('OPEN' if not re.search(r'Seccomp:\\s+2',t) else 'filtered')`,
 ];
 
 export const DESCRIPTORS: readonly ScriptAttack[] = [
-  // To the modes that they have: where this gets through, nothing of the host is worse for it.
-  sh(
-    "descriptors",
-    "device-nodes",
-    `for d in null zero full random urandom tty; do chmod 666 /dev/$d 2>/dev/null && echo OPEN $d; touch /dev/$d 2>/dev/null && echo OPEN $d; done`,
-  ),
-  sh(
-    "descriptors",
-    "device-of-standard-input",
-    `chmod 666 /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN; touch /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN`,
-  ),
   sh(
     "descriptors",
     "inherited",
@@ -119,5 +108,17 @@ if l.syscall(16,ctypes.c_long(s),ctypes.c_ulong(0x540e),ctypes.c_long(1))==0: pr
     "terminal",
     "host-terminals",
     `for t in /dev/pts/[0-9]* /dev/tty[0-9]* /dev/console /dev/vcs*; do [ -e "$t" ] && echo evil > "$t" && echo OPEN; done`,
+  ),
+  py(
+    "terminal",
+    "terminal-calls-tier1",
+    `import ctypes,os
+l=ctypes.CDLL(None,use_errno=True)
+m,s=os.openpty()
+b=ctypes.create_string_buffer(b'\\x03')
+for r in (0x5412,0x541c,0x540e):
+  v=l.syscall(16,ctypes.c_long(s),ctypes.c_ulong(r),b)
+  if v==0 or ctypes.get_errno()!=1: print('OPEN',hex(r),os.strerror(ctypes.get_errno()))`,
+    { tier: 1 },
   ),
 ];

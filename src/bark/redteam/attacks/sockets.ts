@@ -95,4 +95,16 @@ for f,p in ((2,1),(2,255),(10,58)):
   except OSError: pass`,
   ),
   sh("sockets", "environment-sockets", `env | grep -E 'DBUS|SSH_AUTH|WAYLAND|DISPLAY|DOCKER|GPG_AGENT|NOTIFY_SOCKET' && echo OPEN`),
+  // Under the first filter alone: what the kernel says itself, other than that it may not, came past it.
+  py(
+    "sockets",
+    "families-tier1",
+    `import socket
+# A local socket is the one raw kind that needs no capability.
+for f,t,p in ((16,2,0),(17,3,0),(38,5,0),(40,1,0),(1,3,0),(2,3,1),(10,3,58)):
+  try: socket.socket(f,t,p); print('OPEN',f,t)
+  except OSError as e:
+    if e.errno!=1: print('OPEN',f,t,e)`,
+    { tier: 1 },
+  ),
 ];
