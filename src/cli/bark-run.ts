@@ -3,7 +3,7 @@ import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
 import { BUS_VARIABLE, dbusLines } from "../bark/cage/dbus.ts";
 import { exact } from "../bark/approvals.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
-import { reachLines } from "../bark/proxy/report.ts";
+import { networkJson, reachLines } from "../bark/proxy/report.ts";
 import { PROXY_NAMES, proxyVariables } from "../bark/proxy/types.ts";
 import { literalsOf } from "../bark/monitor/endorse.ts";
 import type { CallReport } from "../bark/monitor/monitor.ts";
@@ -87,6 +87,7 @@ const reportJson = ({ status, text, decision, blocked, executed, label }: CallRe
           stopped: executed.cage.stopped,
           ms: executed.cage.wallMs,
         },
+        ...(executed.cage.network === null ? {} : { network: networkJson(executed.cage.network) }),
       }
     : {}),
   ...(executed?.workspace

@@ -39,9 +39,12 @@ describe.skipIf(NO_NETWORK !== null)(`noctem bark run with hosts${why}`, () => {
     expect(blocked.stdout).toContain("other.example:443");
   }, 30_000);
 
-  test("after a no, and without hosts, nothing is reached and no name is looked up", async () => {
+  test("after a no, and without hosts, nothing is reached and no name is looked up; what was reached is told as data too", async () => {
     const no = await ask("no", "shell", "command=curl -sS --cacert ca.crt https://docs.rs/", "hosts=docs.rs");
     expect([no.code, no.heard, no.asked]).toEqual([9, {}, []]);
+    const json = await ask("yes", "--json", "shell", "command=curl -sS --cacert ca.crt https://docs.rs/", "hosts=docs.rs");
+    const { network } = JSON.parse(/^\{.*\}$/m.exec(json.out.replaceAll("\r", ""))?.[0] ?? "{}") as { network?: { requests: unknown } };
+    expect(network?.requests).toMatchObject([{ kind: "connect", host: "docs.rs", port: 443, verdict: "allowed", rule: "host.reading" }]);
     const without = await ask("yes", "shell", "command=curl -sS -m 2 --cacert ca.crt https://docs.rs/; curl -sS -m 2 http://192.0.2.10/");
     expect([without.out.includes("without a network"), without.heard, without.asked]).toEqual([true, {}, []]);
   }, 30_000);
