@@ -93,8 +93,8 @@ describe.skipIf(NO_CAGE !== null)(`what a program changed in its copy-on-write v
     expect(after).toEqual({ a: "1" });
   });
 
-  test("ten changes among ten thousand files are found by looking at the ten", async () => {
-    put(room.workspace, Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`d${i % 100}/f${i}`, String(i)])));
+  test("ten changes among two thousand files are found by looking at the ten", async () => {
+    put(room.workspace, Object.fromEntries(Array.from({ length: 2000 }, (_, i) => [`d${i % 20}/f${i}`, String(i)])));
     const { changes } = await changed("for i in 1 2 3 4 5 6 7 8 9 10; do printf new > d$i/f$i; done");
     expect(changes.map(({ path }) => path).sort((a, b) => (a < b ? -1 : 1))).toEqual(
       Array.from({ length: 10 }, (_, i) => `d${i + 1}/f${i + 1}`).sort((a, b) => (a < b ? -1 : 1)),

@@ -1,12 +1,13 @@
 /** `bun apply-child.ts WORKSPACE STATE`: changes every file of a workspace in one step, after saying that it begins. To be killed. */
 import { readdirSync, readFileSync, writeFileSync, mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+
+import { dirname, join } from "node:path";
 import type { Change } from "../../src/bark/workspace/types.ts";
 import { workspaceSteps } from "../../src/platform/workspace/apply.ts";
 
 const [workspace = "", state = ""] = process.argv.slice(2);
-const fresh = mkdtempSync(join(tmpdir(), "noctem-apply-new-"));
+// Beside the state, which whoever kills this removes.
+const fresh = mkdtempSync(join(dirname(state), "new-"));
 const hash = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const changes = readdirSync(workspace, { recursive: true, encoding: "utf8" }).flatMap((path): Change[] => {
   if (!/\/f\d+$/.test(path)) return [];

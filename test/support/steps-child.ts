@@ -1,13 +1,14 @@
 /** `bun steps-child.ts WORKSPACE STATE`: applies a difference with one change of each kind, takes it back, and applies the taking back again. To be killed anywhere. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+
+import { dirname, join } from "node:path";
 import type { Change } from "../../src/bark/workspace/types.ts";
 import { workspaceSteps } from "../../src/platform/workspace/apply.ts";
 import { STEP_AFTER, STEP_BEFORE } from "./steps.ts";
 
 const [workspace = "", state = ""] = process.argv.slice(2);
-const fresh = mkdtempSync(join(tmpdir(), "noctem-steps-"));
+// Beside the state, which whoever kills this removes.
+const fresh = mkdtempSync(join(dirname(state), "new-"));
 const sha = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("hex");
 const before = (path: string): Change["before"] => {
   const text = STEP_BEFORE[path];
