@@ -4,6 +4,7 @@
  *
  *   helper inside OPTIONS -- PROGRAM ARGS…    as the cage's first process: limits, Landlock, the relay; then becomes PROGRAM
  *   helper overlay OPTIONS -- BWRAP ARGS…     around bubblewrap: a copy-on-write view of a folder; stays until it is told to go
+ *   helper devices PATHS… -- COMMAND…         for root, around all others: what these nodes are cannot be changed, only what is read and written
  *   helper user-namespace                     prints "made" or "refused": whether what runs here could have privileges of its own
  *   helper landlock-abi                       prints the kernel's Landlock version, or 0
  *
@@ -290,6 +291,15 @@ static void relay_start(long port, const char *path)
 
 static void woken(int number) { (void) number; }
 
+/* The host's /dev/null as standard input is a way to the host's node: the cage has one of its own. */
+static void own_nothing(void)
+{
+    struct stat input;
+    if (fstat(STDIN_FILENO, &input) != 0 || !S_ISCHR(input.st_mode)) return;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0) die("/dev/null");
+}
+
 /*
  * Stays as the first process and runs the program below itself. A program that is the first process may undo that it dies with its parent, and
  * live on when Noctem is killed; this one cannot be reached: not dumpable, so nobody's memory to write, and deaf to signals as every first process is.
@@ -314,6 +324,7 @@ static int first_process(char **command)
         setsid();
         signal(SIGCHLD, SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
+        own_nothing();
         execv(command[0], command);
         /* As a shell says it, so that the host can tell the cage's failure from the program's absence. */
         int code = errno == ENOENT ? 127 : 126;
@@ -473,14 +484,44 @@ none:
     return FAILED;
 }
 
+/*
+ * In a cage of real root's the nodes of /dev belong to who runs there, and one chmod of /dev/null would be felt by the whole computer. Bubblewrap can make a
+ * mount read-only, but closes devices with it; so the mounts that it takes them from are read-only already.
+ */
+static int devices(char **args)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    if (unshare(CLONE_NEWNS) != 0) {
+        /* Root of a container may lack the right, and gets it in a namespace of its own. */
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) die("namespaces");
+        put("/proc/self/setgroups", "deny");
+        put("/proc/self/uid_map", "%u %u 1", uid, uid);
+        put("/proc/self/gid_map", "%u %u 1", gid, gid);
+    }
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("mounts");
+    char **at = args;
+    for (; *at && strcmp(*at, "--") != 0; at++) {
+        if (access(*at, F_OK) != 0) continue;
+        if (mount(*at, *at, NULL, MS_BIND, NULL) != 0) die("%s", *at);
+        if (mount(NULL, *at, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL) != 0) die("%s", *at);
+    }
+    errno = 0;
+    if (!*at || !at[1]) die("no program");
+    execv(at[1], at + 1);
+    die("%s", at[1]);
+    return FAILED;
+}
+
 int main(int count, char **args)
 {
     signal(SIGPIPE, SIG_DFL);
     if (count >= 2 && strcmp(args[1], "inside") == 0) return inside(args + 2);
     if (count >= 2 && strcmp(args[1], "overlay") == 0) return overlay(args + 2);
     if (count == 2 && strcmp(args[1], "landlock-abi") == 0) return printf("%d\n", landlock_abi()) < 0;
+    if (count >= 2 && strcmp(args[1], "devices") == 0) return devices(args + 2);
     if (count == 2 && strcmp(args[1], "user-namespace") == 0) return puts(unshare(CLONE_NEWUSER) == 0 ? "made" : "refused") < 0;
     errno = 0;
-    die("inside, overlay, user-namespace or landlock-abi");
+    die("inside, overlay, devices, user-namespace or landlock-abi");
     return FAILED;
 }

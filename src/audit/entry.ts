@@ -58,6 +58,9 @@ const EntrySchema = v.variant("kind", [
     answer: v.picklist(["allowed", "denied", "unanswered"]),
     digest: hex(32),
     by: text,
+    /** Milliseconds from the question to the answer; the question, where it waited in the heart. */
+    waited: v.optional(count),
+    question: v.optional(hex(16)),
   }),
   v.strictObject({ ...common, kind: v.literal("outcome"), ...about, status: text, detail: text, ...apart }),
   /** How a process ran: what really held it, as it was measured, not as it was planned. */
@@ -110,6 +113,8 @@ const EntrySchema = v.variant("kind", [
   /** A key signed something other than the log itself: what for, and the SHA-256 of what was signed. */
   v.strictObject({ ...common, kind: v.literal("key"), key: hex(32), use: text, digest: hex(32) }),
   v.strictObject({ ...common, kind: v.literal("training"), what: text, detail: text, digest: text }),
+  /** What concerns the parent's key: set, unlocked, locked, a wrong PIN. */
+  v.strictObject({ ...common, kind: v.literal("parent"), what: text, detail: text }),
   v.strictObject({ ...common, kind: v.literal("incident"), what: text, detail: text, severity }),
   /** The last of a session that was not cut off. */
   v.strictObject({ ...common, kind: v.literal("end"), reason: text }),

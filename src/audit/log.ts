@@ -44,7 +44,9 @@ type Common = "version" | "session" | "seq" | "hlc" | "payload" | "reference" | 
 type Kind = Exclude<AuditEntry["kind"], "genesis">;
 /** What a caller says; the log adds who, when and where. What is about an intent names it by its place. */
 type DraftOf<K extends Kind> = {
-  readonly [P in Exclude<keyof Extract<AuditEntry, { kind: K }>, Common>]: P extends "of" ? EntryRef : Extract<AuditEntry, { kind: K }>[P];
+  readonly [P in keyof Extract<AuditEntry, { kind: K }> as Exclude<P, Common>]: P extends "of"
+    ? EntryRef
+    : Extract<AuditEntry, { kind: K }>[P];
 };
 export type Draft = { [K in Kind]: DraftOf<K> }[Kind];
 type Said<K extends Kind> = Omit<DraftOf<K>, "kind">;
@@ -68,6 +70,8 @@ export interface AuditLog {
   intent(entry: Said<"intent">, payload: string): Result<EntryRef, AuditFailure>;
   approval(entry: Said<"approval">): Result<EntryRef, AuditFailure>;
   outcome(entry: Said<"outcome">, payload: string, label: Label): Result<EntryRef, AuditFailure>;
+  grant(entry: Said<"grant">): Result<EntryRef, AuditFailure>;
+  parent(entry: Said<"parent">): Result<EntryRef, AuditFailure>;
   incident(entry: Said<"incident">): Result<EntryRef, AuditFailure>;
   /** Says that the session ended in order. Nothing where nothing was written. */
   end(reason: string): Result<void, AuditFailure>;
@@ -249,6 +253,8 @@ export function auditLog(deps: AuditDeps): AuditLog {
     intent: (entry, body) => one({ draft: { ...entry, kind: "intent" }, payload: { body, label: entry.label as Label } }),
     approval: (entry) => one({ draft: { ...entry, kind: "approval" } }),
     outcome: (entry, body, label) => one({ draft: { ...entry, kind: "outcome" }, payload: { body, label } }),
+    grant: (entry) => one({ draft: { ...entry, kind: "grant" } }),
+    parent: (entry) => one({ draft: { ...entry, kind: "parent" } }),
     incident: (entry) => one({ draft: { ...entry, kind: "incident" } }),
     end(reason) {
       if (open === null) return ok(undefined);

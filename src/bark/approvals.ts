@@ -17,7 +17,7 @@ const MOST_WIDTH = 2000;
  * An approval as a person sees it, made from what will be done and never from what the model says about it: that stands apart, at the end. Every
  * character that an eye could miss or a terminal would act on is spelled out; nothing is shortened.
  */
-export function renderApproval(question: ApprovalQuestion): Rendered {
+export function renderApproval(question: Omit<ApprovalQuestion, "intent" | "offer">): Rendered {
   const { skill, prepared, decision, context, remark, rehearsal } = question;
   const { effect, object, operation } = prepared;
   const what = ((): readonly string[] => {
@@ -90,7 +90,7 @@ export const exact = (text: string): string =>
 
 /** Milliseconds without a key before one counts: what was typed ahead, or meant for something else, decides nothing. */
 const QUIET = 700;
-const MOST_TYPED = 20;
+const MOST_TYPED = 300;
 
 /** The answer being typed. Enter alone, or anything but the whole word, never approves. */
 export interface AnswerState {
@@ -99,19 +99,25 @@ export interface AnswerState {
   readonly lastKey: number;
   /** Keys count from now on. */
   readonly listening: boolean;
-  readonly answer: Answer | "rehearse" | null;
+  readonly answer: Answer | "rehearse" | "always" | null;
+  /** What was said with a no, for the model. */
+  readonly reason: string | null;
   /** Whether "r" or "rehearse" is an answer here. */
   readonly mayRehearse: boolean;
+  /** Whether "always" is. */
+  readonly mayAlways: boolean;
   /** The last word was none that counts. */
   readonly puzzled: boolean;
 }
 
-export const newAnswer = (now: number, mayRehearse = false): AnswerState => ({
+export const newAnswer = (now: number, mayRehearse = false, mayAlways = false): AnswerState => ({
   typed: "",
   lastKey: now,
   listening: false,
   answer: null,
+  reason: null,
   mayRehearse,
+  mayAlways,
   puzzled: false,
 });
 
@@ -126,9 +132,12 @@ export function answerKey(state: AnswerState, key: string, now: number): AnswerS
   }
   if (key === "backspace") return { ...state, typed: state.typed.slice(0, -1), lastKey: now };
   if (key !== "enter") return { ...state, typed: (state.typed + key).slice(0, MOST_TYPED), lastKey: now, puzzled: false };
+  const [, reason] = /^\s*no:\s*(\S.*?)\s*$/iu.exec(state.typed) ?? [];
+  if (reason !== undefined) return { ...state, answer: "denied", reason };
   const word = state.typed.trim().toLowerCase();
   if (word === "yes") return { ...state, answer: "allowed" };
   if (word === "no" || word === "n") return { ...state, answer: "denied" };
   if (state.mayRehearse && (word === "r" || word === "rehearse")) return { ...state, answer: "rehearse" };
+  if (state.mayAlways && word === "always") return { ...state, answer: "always" };
   return { ...state, typed: "", lastKey: now, puzzled: word !== "" };
 }

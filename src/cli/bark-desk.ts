@@ -1,9 +1,8 @@
 import { realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { AuditLog } from "../audit/log.ts";
-import { renderApproval } from "../bark/approvals.ts";
 import { executor } from "../bark/execute.ts";
-import { type ApprovalDesk, ReferenceMonitor } from "../bark/monitor/monitor.ts";
+import { ReferenceMonitor } from "../bark/monitor/monitor.ts";
 import { permitDesk } from "../bark/monitor/permit.ts";
 import { auditTrail } from "../bark/monitor/trail.ts";
 import type { PendingStore } from "../bark/pending.ts";
@@ -13,8 +12,8 @@ import { meetsOwnFiles, workspaceOf } from "../config/workspace.ts";
 import { heartErrorText } from "./error-text.ts";
 import type { Explained } from "../headless/result-object.ts";
 import type { OpenHeart } from "../heart/open.ts";
+import type { Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { type HostCage, hostCage } from "../platform/cage/runner.ts";
 import { heartDeps } from "../platform/heart.ts";
@@ -29,6 +28,7 @@ import { memory, signalSend, taskStatus } from "../skills/heart-skills.ts";
 import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
 import { webFetch } from "../skills/web-fetch.ts";
+import { allowedBy, askingOf, deskFor, gateOf, grantsOf } from "./approval-desk.ts";
 import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
 import { auditFailureText, stickLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
@@ -40,6 +40,8 @@ export interface BarkArguments {
   readonly json: boolean | undefined;
   readonly heart: string | undefined;
   readonly workspace: string | undefined;
+  readonly approvals?: string | undefined;
+  readonly allow?: string | undefined;
 }
 
 /** Everything that a call of a skill passes through, wired for one command. */
@@ -52,6 +54,8 @@ export interface BarkDesk extends Disposable {
   readonly registry: Registry;
   readonly monitor: ReferenceMonitor;
   readonly log: AuditLog;
+  /** Of what stands on the command line: the person typed it themselves, and nothing else is in the context. Less where there is a parent who has not opened the door. */
+  readonly typed: Label;
   readonly cage: HostCage;
   readonly steps: WorkspaceSteps;
   readonly pending: PendingStore;
@@ -69,6 +73,11 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const heart = opened.value;
   const { clock } = heartDeps();
   const { sha256 } = auditCrypto;
+  const asking = askingOf(args.approvals, io);
+  if (!asking.ok) {
+    heart[Symbol.dispose]();
+    return err({ text: asking.error, code: ExitCode.USAGE });
+  }
   const permits = permitDesk(sha256);
   const cage = hostCage({ permits, clock, sha256, env: process.env });
   const staging = new PrivateFolder(process.env);
@@ -76,6 +85,13 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const pending = pendingOf(layout);
   for (const sentence of steps.recover()) io.err(`noctem: ${sentence}\n`);
   const log = stickLog(layout, heart, () => [{ kind: "policy", hash, overlay: effective.value.overlay ?? "" }]);
+  const parts = { layout, heart, log, io, workspace: workspace.value };
+  const allowed = allowedBy(args.allow, parts);
+  if (!allowed.ok) {
+    heart[Symbol.dispose]();
+    return allowed;
+  }
+  const gate = gateOf(parts);
   const reader = (at: string) =>
     workspaceReader(
       at,
@@ -92,7 +108,8 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     tierOf: (skill) => policy.skills[skill]?.tier ?? 4,
     policy: hash,
     audit: auditTrail(log, (kind, severity, detail) => void heart.incidents.count(kind, severity, detail), auditFailureText, sha256),
-    approvals: terminalDesk(io),
+    approvals: deskFor(asking.value, parts, gate),
+    grants: grantsOf(parts, allowed.value),
     permits,
     clock,
     executor: executor({
@@ -115,6 +132,7 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
     pending,
     monitor,
     log,
+    typed: { c: 0, k: [], i: gate.locked() ? 2 : 3, p: [] },
     registry: registry([taskStatus(heart), memory(heart), fileOps(reader, policy), shell(deps), codeExec(deps), fetching, signalSend]),
     [Symbol.dispose]() {
       // A session without its end was cut off. That this one could not be written changes nothing that was done.
@@ -208,20 +226,4 @@ export function environmentFor(policy: Policy, env: CommandIo["env"]): Record<st
       return value !== undefined && /^[A-Za-z0-9_./@:+-]{0,100}$/.test(value) ? [[name, value]] : [];
     }),
   );
-}
-
-function terminalDesk(io: CommandIo): ApprovalDesk | null {
-  if (!io.stdinIsTerminal || !io.stderrIsTerminal) return null;
-  return {
-    who: "console",
-    async ask(question, signal) {
-      const rendered = renderApproval(question);
-      if (rendered.kind === "uninspectable") {
-        io.err(`noctem: This cannot be asked about: ${rendered.reason}\n`);
-        return "denied";
-      }
-      await io.flushed();
-      return await askOnTerminal(rendered.lines, question.mayRehearse, io.err, signal);
-    },
-  };
 }

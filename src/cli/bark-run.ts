@@ -10,7 +10,6 @@ import type { CallReport } from "../bark/monitor/monitor.ts";
 import type { Decision } from "../bark/types.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Json } from "../lib/canonical-json.ts";
-import type { Label } from "../lib/label.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { ToolDeclaration } from "../skills/types.ts";
 import { type BarkArguments, type BarkDesk, barkDesk } from "./bark-desk.ts";
@@ -23,13 +22,10 @@ interface CallArguments extends BarkArguments {
   readonly args: readonly string[] | undefined;
 }
 
-/** The person typed it themselves: nothing else is in the context. */
-const TYPED: Label = { c: 0, k: [], i: 3, p: [] };
-
 export async function runCall(args: CallArguments, io: CommandIo): Promise<number> {
   return await withCall("run", args, io, async (desk, call) => {
     const { skill, json } = args;
-    const report = await desk.monitor.call({ ...call, skill, context: TYPED, plan: null, remark: null, signal: io.signal });
+    const report = await desk.monitor.call({ ...call, skill, context: desk.typed, plan: null, remark: null, signal: io.signal });
     for (const cut of desk.log.interrupted)
       io.err(
         `noctem: Begun earlier and without an outcome in the log, because it was cut off or still runs elsewhere: ${forTerminal(cut)}\n`,
@@ -63,7 +59,7 @@ const isOutput = ({ executed, status }: Pick<CallReport, "executed" | "status">)
 function commentary({ text, executed, blocked, status }: CallReport): readonly string[] {
   const lines: string[] = [];
   if (!isOutput({ executed, status })) lines.push(text);
-  if (status === "unanswered") lines.push("There is nobody to ask: run it in a terminal.");
+  if (status === "unanswered") lines.push(...blocked.flatMap(({ instead }) => (instead === null ? [] : [instead])));
   if (executed === null) return lines;
   const { workspace } = executed;
   if (workspace !== null && workspace.applied.length > 0)
@@ -106,7 +102,7 @@ const decisionJson = ({ outcome, tier, rule, reason, spoke, incident }: Decision
 
 export async function explainCall(args: CallArguments, io: CommandIo): Promise<number> {
   return await withCall("explain", args, io, (desk, { prepared, args: values, said }) => {
-    const decision = desk.monitor.judge({ skill: args.skill, args: values, prepared, context: TYPED, said, plan: null });
+    const decision = desk.monitor.judge({ skill: args.skill, args: values, prepared, context: desk.typed, said, plan: null });
     const plan = prepared.effect.kind === "process" ? prepared.effect.plan : null;
     if (args.json) {
       io.out(

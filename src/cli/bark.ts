@@ -1,3 +1,4 @@
+import { ASKING_OPTIONS } from "./asking-options.ts";
 import { defineCommand, JSON_OPTION } from "./command.ts";
 
 const STICK = {
@@ -56,7 +57,7 @@ export const barkCommand = defineCommand({
         'There is no option that answers yes; "r" instead of an answer tries a command on a copy, without a network, shows what it would change, and asks again. Without a terminal a call that has to be asked about ends with code 10, one that is denied with 9.',
       ],
       positionals: CALL,
-      options: PLACE,
+      options: { ...PLACE, ...ASKING_OPTIONS },
       examples: [
         ["noctem bark run file_ops operation=read path=notes.txt", "arguments by name"],
         [`noctem bark run code_exec '{"language": "python3", "code": "print(6 * 7)"}'`, "arguments as JSON"],

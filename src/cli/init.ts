@@ -1,5 +1,5 @@
 import { defineCommand, JSON_OPTION } from "./command.ts";
-import { PASSPHRASE_OPTION } from "./secret.ts";
+import { PASSPHRASE_OPTION } from "./asking-options.ts";
 
 export const initCommand = defineCommand({
   name: "init",

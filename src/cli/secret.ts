@@ -1,17 +1,8 @@
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Explained } from "../headless/result-object.ts";
 import { secretFromDescriptor, secretFromTerminal } from "../platform/secret-input.ts";
-import type { CommandIo, Options } from "./command.ts";
+import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
-
-export const PASSPHRASE_OPTION = {
-  "passphrase-fd": {
-    type: "number",
-    value: "N",
-    describe: "Read the passphrase from this file descriptor, up to the end of its line, instead of asking",
-    range: { min: 0, max: 1023, integer: true },
-  },
-} as const satisfies Options;
 
 /** From the descriptor that was named, else from the person at the terminal. `twice`: for a new one, which nobody can read back. */
 export async function readSecret(

@@ -1,3 +1,4 @@
+import { approvalsCommand } from "./approvals.ts";
 import { barkCommand } from "./bark.ts";
 import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
@@ -20,6 +21,7 @@ export function commandTree(): Command {
       sessionsCommand,
       heartCommand,
       barkCommand,
+      approvalsCommand,
       parentCommand,
       initCommand,
       configCommand,

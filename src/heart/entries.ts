@@ -46,41 +46,16 @@ export interface HeartEntries {
 
 const NAMES = [...ENTRY.columns, "mac"];
 const INSERT = `insert into entry (${NAMES.join(", ")}) values (${NAMES.map(() => "?").join(", ")}) returning n`;
-const SELECT = `select ${NAMES.map((name) => `e.${name}`).join(", ")},
+export const SELECT_ENTRY = `select ${NAMES.map((name) => `e.${name}`).join(", ")},
   (select salt from entry_body b where b.n = e.n) as salt, (select body from entry_body b where b.n = e.n) as body,
   exists (select 1 from redaction r where r.target = e.id) as forgotten from entry e`;
-export const RECENT_ENTRIES = `${SELECT} where e.kind = ? order by e.hlc desc, e.id desc limit ?`;
+export const RECENT_ENTRIES = `${SELECT_ENTRY} where e.kind = ? order by e.hlc desc, e.id desc limit ?`;
 
 export function heartEntries(store: TypedStore): HeartEntries {
-  const { db, mac, crypto } = store;
-  const read = (row: SqlRow): readonly Entry[] => {
-    const columns = ENTRY.columns.map((name) => row[name] ?? null);
-    if (mac !== null && !mac.verify(ENTRY.name, columns, row["mac"] ?? null)) return [];
-    const { id, kind, ref, hlc, salt, body, body_hash: hash } = row;
-    const label = labelOf(row);
-    if (!(id instanceof Uint8Array) || !isKind(kind) || label === null) return [];
-    // A redaction wins even over a body that some tool put back.
-    const forgotten = row["forgotten"] !== 0;
-    const whole =
-      !forgotten &&
-      salt instanceof Uint8Array &&
-      typeof body === "string" &&
-      hash instanceof Uint8Array &&
-      equal(bodyHash(salt, body, crypto), hash);
-    return [
-      {
-        id: id.toHex(),
-        kind,
-        at: millisOf(Number(hlc) as Hlc),
-        label,
-        ref: ref instanceof Uint8Array ? ref.toHex() : null,
-        body: whole ? body : null,
-        damaged: !whole && !forgotten,
-      },
-    ];
-  };
+  const { db } = store;
+  const read = entryReader(store);
   const get = (id: string): Entry | null =>
-    /^[0-9a-f]{32}$/.test(id) ? (db.all(`${SELECT} where e.id = ?`, Uint8Array.fromHex(id)).flatMap(read)[0] ?? null) : null;
+    /^[0-9a-f]{32}$/.test(id) ? (db.all(`${SELECT_ENTRY} where e.id = ?`, Uint8Array.fromHex(id)).flatMap(read)[0] ?? null) : null;
   return {
     append({ kind, body, label, ref }) {
       const about = ref === undefined ? null : Uint8Array.fromHex(ref);
@@ -111,6 +86,36 @@ export function heartEntries(store: TypedStore): HeartEntries {
   };
 }
 
+/** Reads a row of `SELECT_ENTRY`: none where it is not what was written. */
+export function entryReader({ mac, crypto }: Pick<TypedStore, "mac" | "crypto">): (row: SqlRow) => readonly Entry[] {
+  return (row) => {
+    const columns = ENTRY.columns.map((name) => row[name] ?? null);
+    if (mac !== null && !mac.verify(ENTRY.name, columns, row["mac"] ?? null)) return [];
+    const { id, kind, ref, hlc, salt, body, body_hash: hash } = row;
+    const label = labelOf(row);
+    if (!(id instanceof Uint8Array) || !isKind(kind) || label === null) return [];
+    // A redaction wins even over a body that some tool put back.
+    const forgotten = row["forgotten"] !== 0;
+    const whole =
+      !forgotten &&
+      salt instanceof Uint8Array &&
+      typeof body === "string" &&
+      hash instanceof Uint8Array &&
+      equal(bodyHash(salt, body, crypto), hash);
+    return [
+      {
+        id: id.toHex(),
+        kind,
+        at: millisOf(Number(hlc) as Hlc),
+        label,
+        ref: ref instanceof Uint8Array ? ref.toHex() : null,
+        body: whole ? body : null,
+        damaged: !whole && !forgotten,
+      },
+    ];
+  };
+}
+
 /** Inside a transaction of `stamps`; `body` is well-formed. Returns the entry's id in hex. */
 export function insertEntry(
   store: TypedStore,
@@ -123,12 +128,14 @@ export function insertEntry(
     readonly ref: Uint8Array | null;
     /** 16 bytes that nothing has; without them they are drawn. */
     readonly id?: Uint8Array;
+    /** The stamp of what it answers, which it comes after whatever the clock says. */
+    readonly after?: Hlc;
   },
 ): string {
   const { db, random, crypto } = store;
   const { kind, body, salt, label, ref } = entry;
   const id = entry.id ?? random.bytes(16);
-  const dot: SqlValue[] = [stamps.stamp(0), stamps.actor, stamps.seq()];
+  const dot: SqlValue[] = [stamps.stamp(entry.after ?? 0), stamps.actor, stamps.seq()];
   const columns: SqlValue[] = [id, kind, ref, ...dot, ...labelColumns(label), bodyHash(salt, body, crypto)];
   const { n } = db.get(INSERT, ...columns, store.sealing().seal(ENTRY.name, columns)) ?? {};
   db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, body);

@@ -1,4 +1,5 @@
 import { heartAudit, type HeartAudit } from "./audit.ts";
+import { heartDossiers, type HeartDossiers } from "./dossiers.ts";
 import { heartEntries, type HeartEntries } from "./entries.ts";
 import { searchHeart, type Found } from "./find.ts";
 import { heartIncidents, type HeartIncidents } from "./incidents.ts";
@@ -13,6 +14,9 @@ export interface HeartParts {
   readonly tasks: HeartTasks;
   readonly memory: HeartMemory;
   readonly entries: HeartEntries;
+  /** What waits for a person's answer, and what they granted. */
+  readonly approvals: HeartDossiers;
+  readonly grants: HeartDossiers;
   readonly incidents: HeartIncidents;
   readonly state: HeartState;
   readonly audit: HeartAudit;
@@ -26,6 +30,8 @@ export function heartParts(parts: Omit<TypedStore, "sealing" | "reading">, reade
     tasks: heartTasks(store),
     memory: heartMemory(store),
     entries: heartEntries(store),
+    approvals: heartDossiers(store, "approval"),
+    grants: heartDossiers(store, "grant"),
     incidents: heartIncidents(store),
     state: heartState(store),
     audit: heartAudit(store),

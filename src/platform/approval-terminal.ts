@@ -5,33 +5,41 @@ import type { Answer } from "../bark/monitor/monitor.ts";
 /** Milliseconds that a question stays open. */
 const EXPIRES = 10 * 60_000;
 
+export interface TerminalAnswer {
+  readonly answer: Answer | "rehearse" | "always";
+  /** What was said with a no. */
+  readonly reason: string | null;
+}
+
 export async function askOnTerminal(
   lines: readonly string[],
-  mayRehearse: boolean,
+  { mayRehearse, mayAlways }: { readonly mayRehearse: boolean; readonly mayAlways: boolean },
   out: (text: string) => void,
   signal: AbortSignal,
-): Promise<Answer | "rehearse"> {
+): Promise<TerminalAnswer> {
   const { stdin } = process;
-  if (!stdin.isTTY || signal.aborted) return "unanswered";
+  const nothing: TerminalAnswer = { answer: "unanswered", reason: null };
+  if (!stdin.isTTY || signal.aborted) return nothing;
   stdin.setRawMode(true);
-  const prompt = `Type yes or no${mayRehearse ? ", or r to try it on a copy first" : ""}, and Enter: `;
+  const more = [...(mayRehearse ? ["r to try it on a copy first"] : []), ...(mayAlways ? ["always"] : [])];
+  const prompt = `Type yes or no${more.map((word, at) => `${at === more.length - 1 ? ", or" : ","} ${word}`).join("")}, and Enter: `;
   out(`${lines.join("\r\n")}\r\n\r\n${prompt}`);
-  let state: AnswerState = newAnswer(performance.now(), mayRehearse);
+  let state: AnswerState = newAnswer(performance.now(), mayRehearse, mayAlways);
   try {
-    return await new Promise<Answer | "rehearse">((resolve) => {
-      const expire = setTimeout(() => resolve("unanswered"), EXPIRES);
-      const done = (answer: Answer | "rehearse"): void => {
+    return await new Promise<TerminalAnswer>((resolve) => {
+      const expire = setTimeout(() => resolve(nothing), EXPIRES);
+      const done = (answer: TerminalAnswer): void => {
         clearTimeout(expire);
         stdin.off("data", onData);
         stdin.off("end", onEnd);
         signal.removeEventListener("abort", onEnd);
         resolve(answer);
       };
-      const onEnd = (): void => done("unanswered");
+      const onEnd = (): void => done(nothing);
       const onData = (bytes: Uint8Array): void => {
         const before = state;
         for (const key of keysOf(new TextDecoder().decode(bytes))) state = answerKey(state, key, performance.now());
-        if (state.answer !== null) done(state.answer);
+        if (state.answer !== null) done({ answer: state.answer, reason: state.reason });
         else if (state.puzzled && !before.puzzled) out(`\r\nOnly the whole word counts. ${prompt}`);
         else if (state.listening) out(`\r\u001b[K${prompt}${state.typed}`);
       };

@@ -9,6 +9,7 @@ import { LISTS, type List, programPath } from "../../scripts/seccomp/generate.ts
 import { ARCHES } from "../../scripts/seccomp/libseccomp.ts";
 import { bwrapOptions, innerCommand } from "../../src/bark/cage/argv.ts";
 import type { CagePlan } from "../../src/bark/cage/types.ts";
+import { guardDevices } from "../../src/platform/cage/devices.ts";
 import { findBwrap } from "../../src/platform/cage/host.ts";
 import { unpackParts } from "../../src/platform/cage/parts.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
@@ -76,7 +77,7 @@ describe.skipIf(cannot !== null)(`system calls, each made${cannot === null ? "" 
     const whole = { ...plan, mounts: [{ kind: "read-only", from: room.workspace, to: room.workspace } as const] };
     const file = join(unpacked.folder, "args");
     writeFileSync(file, `${bwrapOptions(whole, unpacked, { seccomp: [] }).join("\0")}\0`);
-    const child = Bun.spawn([findBwrap() ?? "", "--args", "3", "--", ...innerCommand(whole)], {
+    const child = Bun.spawn([...guardDevices(unpacked.helper, [findBwrap() ?? "", "--args", "3", "--", ...innerCommand(whole)])], {
       stdio: ["ignore", "pipe", "inherit", openSync(file, "r")],
       env: {},
     });

@@ -8,6 +8,8 @@ import type { CageOutcome } from "../cage/types.ts";
 import type { Executed, Executor, Rehearsal, WorkspaceReport } from "../execute.ts";
 import type { NetworkReport } from "../proxy/types.ts";
 import type { AccessRequest, BarkTier, Clearance, Decision, PlanDigest } from "../types.ts";
+import type { GrantDesk, GrantOffer } from "../grants/desk.ts";
+import { shellQuoted } from "../../lib/shell-quote.ts";
 import { decide } from "./decide.ts";
 import { endorse, type TypedLiteral } from "./endorse.ts";
 import type { PermitDesk } from "./permit.ts";
@@ -68,7 +70,15 @@ export interface AuditTrail {
   /** Who answered an `ask`, and what exactly they saw. */
   approval(
     ref: IntentRef,
-    entry: { readonly answer: Answer; readonly digest: PlanDigest; readonly by: string },
+    entry: {
+      readonly answer: Answer;
+      readonly digest: PlanDigest;
+      readonly by: string;
+      /** Milliseconds from the question to the answer; null where nobody was asked. */
+      readonly waitedMs: number | null;
+      /** The question, where it waited in the heart. */
+      readonly question: string | null;
+    },
   ): Result<void, { readonly detail: string }>;
   /** Best effort: it is also counted in the heart. */
   incident(kind: string, detail: string): void;
@@ -105,12 +115,25 @@ export interface OutcomeEntry {
 
 export type Answer = "allowed" | "denied" | "unanswered";
 
+/** An answer with all that is known of it. */
+export interface Reply {
+  readonly answer: Answer;
+  /** For the log: "console", "parent", a grant. */
+  readonly by: string;
+  /** Of a no, in the person's words, for the model; null without one. */
+  readonly reason: string | null;
+  /** The person wants the grant that was offered with the question. */
+  readonly always: boolean;
+  /** The question, where it waited in the heart; its answer is spent by now. */
+  readonly question: string | null;
+}
+
 /** Puts an `ask` before the person. It never takes a yes from anywhere else. */
 export interface ApprovalDesk {
   /** Who is asked, for the log: "console". */
   readonly who: string;
-  /** `rehearse` only where the question says that it may be. */
-  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<Answer | "rehearse">;
+  /** `rehearse` only where the question says that it may be. A word alone where no more is known. */
+  ask(question: ApprovalQuestion, signal: AbortSignal): Promise<Answer | "rehearse" | Reply>;
 }
 export interface ApprovalQuestion {
   readonly skill: string;
@@ -119,8 +142,12 @@ export interface ApprovalQuestion {
   readonly context: Label;
   readonly effect: PlanDigest;
   readonly policy: string;
+  /** Where the call stands in the log. */
+  readonly intent: IntentRef;
   readonly remark: string | null;
   readonly mayRehearse: boolean;
+  /** The grant that a person may make of it; null where it may not be granted for good. */
+  readonly offer: GrantOffer | null;
   /** What the last rehearsal of this question showed; null before one. */
   readonly rehearsal: Rehearsal | null;
 }
@@ -139,6 +166,8 @@ export interface MonitorPorts {
   readonly audit: AuditTrail;
   /** Null where nobody can be asked. */
   readonly approvals: ApprovalDesk | null;
+  /** Standing permissions; none where there is no desk for them. */
+  readonly grants?: GrantDesk;
   readonly permits: PermitDesk;
   readonly executor: Executor;
   readonly clock: Clock;
@@ -193,8 +222,12 @@ export class ReferenceMonitor {
     if (decision.incident) audit.incident(`bark.${decision.rule}`, `${skill}: ${decision.reason}`);
     if (decision.outcome === "deny") return close(refusal(request, decision, "denied", decision.reason));
     if (decision.outcome === "ask") {
-      const answer = await this.#ask(request, decision, effect);
-      const noted = audit.approval(intent.value, { answer, digest: effect, by: this.#ports.approvals?.who ?? "nobody" });
+      const asked = this.#ports.clock.monotonic();
+      const granted = this.#ports.grants?.use({ skill, args, prepared, decision, context }) ?? null;
+      const reply = granted ?? (await this.#ask(request, decision, effect, intent.value));
+      const { answer, by, reason, question } = reply;
+      const waitedMs = granted !== null || this.#ports.approvals === null ? null : Math.round(this.#ports.clock.monotonic() - asked);
+      const noted = audit.approval(intent.value, { answer, digest: effect, by, waitedMs, question });
       if (!noted.ok)
         return refusal(
           request,
@@ -202,9 +235,12 @@ export class ReferenceMonitor {
           "denied",
           `Nothing was done, because the answer could not be written to the log: ${noted.error.detail}`,
         );
-      if (answer === "denied") return close(refusal(request, decision, "denied", `${decision.reason} You said no.`));
-      if (answer === "unanswered")
-        return close(refusal(request, decision, "unanswered", `${decision.reason} Nobody answered, which is a no.`));
+      if (answer === "denied")
+        return close(
+          refusal(request, decision, "denied", `${decision.reason} ${reason === null ? "You said no." : `The answer was no: ${reason}`}`),
+        );
+      if (answer === "unanswered") return close(this.#unanswered(request, decision, reason));
+      if (reply.always) this.#ports.grants?.make({ skill, args, prepared, decision, context }, by);
     }
     // Minted after the answer and spent at once: what was shown is what is done.
     const permit = permits.mint(executor.describe(prepared.effect), this.#ports.clock.now());
@@ -220,19 +256,31 @@ export class ReferenceMonitor {
     });
   }
 
-  async #ask(request: CallRequest, decision: Decision, effect: PlanDigest): Promise<Answer> {
-    const { approvals, policy } = this.#ports;
-    if (approvals === null) return "unanswered";
-    const { skill, prepared, context, remark, signal } = request;
+  /** Names what would have allowed it, for whoever runs this from a script. */
+  #unanswered(request: CallRequest, decision: Decision, reason: string | null): CallReport {
+    const { skill, args, prepared, context } = request;
+    const offer = this.#ports.grants?.offer({ skill, args, prepared, decision, context }) ?? null;
+    const report = refusal(request, decision, "unanswered", `${decision.reason} ${reason ?? "Nobody answered, which is a no."}`);
+    if (offer === null) return report;
+    const instead = `This would allow it: --allow ${shellQuoted(offer.pattern)}`;
+    return { ...report, blocked: report.blocked.map((blocked) => ({ ...blocked, instead })) };
+  }
+
+  async #ask(request: CallRequest, decision: Decision, effect: PlanDigest, intent: IntentRef): Promise<Reply> {
+    const { approvals, grants, policy } = this.#ports;
+    const bare = (answer: Answer, by: string): Reply => ({ answer, by, reason: null, always: false, question: null });
+    if (approvals === null) return bare("unanswered", "nobody");
+    const { skill, args, prepared, context, remark, signal } = request;
+    const offer = grants?.offer({ skill, args, prepared, decision, context }) ?? null;
     let rehearsal: Rehearsal | null = null;
     for (let left = MOST_REHEARSALS; ; left--) {
       // Without a workspace there is nothing that a rehearsal could show.
       const mayRehearse = left > 0 && prepared.effect.kind === "process" && prepared.effect.plan.workspace !== null;
-      const question = { skill, prepared, decision, context, effect, policy, remark, mayRehearse, rehearsal };
+      const question = { skill, prepared, decision, context, effect, policy, intent, remark, mayRehearse, offer, rehearsal };
       const answer = await approvals.ask(question, signal);
-      if (answer !== "rehearse") return answer;
+      if (answer !== "rehearse") return typeof answer === "string" ? bare(answer, approvals.who) : answer;
       // A desk that says so where it may not has no answer.
-      if (!mayRehearse) return "unanswered";
+      if (!mayRehearse) return bare("unanswered", approvals.who);
       rehearsal = await this.#rehearse(request, decision);
     }
   }

@@ -61,8 +61,9 @@ export function auditTrail(
       ]);
       return written.ok ? ok(undefined) : said(written);
     },
-    approval(ref, { answer, digest, by }) {
-      const written = log.approval({ of: ref, answer, digest, by });
+    approval(ref, { answer, digest, by, waitedMs, question }) {
+      const more = { ...(waitedMs === null ? {} : { waited: waitedMs }), ...(question === null ? {} : { question }) };
+      const written = log.approval({ of: ref, answer, digest, by: short(by), ...more });
       return written.ok ? ok(undefined) : said(written);
     },
     incident(kind, detail) {

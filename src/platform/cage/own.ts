@@ -7,6 +7,7 @@ import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
 import type { ChildPlan } from "../../bark/cage/types.ts";
 import type { CageLevel } from "../../lib/cage-level.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { guardDevices } from "./devices.ts";
 import { type CageHost, probeHost } from "./host.ts";
 import { unpackParts, type UnpackedParts } from "./parts.ts";
 
@@ -54,11 +55,12 @@ export function cagedCommand(
       return err({ level: "none", detail, fix });
     }
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
+    const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
     const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index) });
     opened.push(unlinked(join(parts.folder, "args"), `${words.join("\0")}\0`), ...filters.map((path) => openSync(path, "r")));
     return ok({
       level,
-      command: [bwrap, "--args", "3", "--", ...innerCommand(plan)],
+      command: guardDevices(parts.helper, [bwrap, "--args", "3", "--", ...innerCommand(plan)], nodes),
       descriptors: [...opened],
       started: close,
       [Symbol.dispose]() {

@@ -22,6 +22,7 @@ import { beneath } from "../workspace/beneath.ts";
 import { beforeOf } from "../workspace/view.ts";
 import { openProxy } from "../proxy/server.ts";
 import { openBus } from "./bus.ts";
+import { guardDevices } from "./devices.ts";
 import { isPlain, isResolved } from "./paths.ts";
 import { followView, identityOf, mergedAt, overlayCommand } from "./view.ts";
 
@@ -141,7 +142,9 @@ async function launch(
     if (group !== null) stack.use(group);
     const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
     const identities = folders.map(identityOf);
-    const inner = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const viewed = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
+    const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
+    const inner = guardDevices(parts.helper, viewed, nodes);
     const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.

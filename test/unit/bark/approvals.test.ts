@@ -42,8 +42,10 @@ const question = (over: Partial<ApprovalQuestion>): ApprovalQuestion => ({
   context: { c: 1, k: [], i: 0, p: ["web:example.org"] },
   effect: "0".repeat(64) as ApprovalQuestion["effect"],
   policy: "",
+  intent: { session: "", seq: 0 },
   remark: null,
   mayRehearse: false,
+  offer: null,
   rehearsal: null,
   prepared: {
     tier: 3,

@@ -2,7 +2,7 @@ import { file, link, type ScriptAttack, sh } from "../types.ts";
 
 /** What the policy keeps from being read, written down once more. */
 const SECRETS =
-  `.ssh/x .gnupg/x .aws/x .kube/x .docker/config.json .netrc .pgpass .git-credentials id_rsa id_ed25519 id_ecdsa id_ecdsa_sk id_ed25519_sk some.jks some.keystore .vault-token .htpasswd .s3cfg .azure/x .config/gcloud/x some.kdbx some.pem some.p12 some.pfx .password-store/x .config/gh/hosts.yml .npmrc .pypirc .env .env.some .envrc secrets.some credentials credentials.some some.key`.split(
+  `.ssh/x .gnupg/x .aws/x .kube/x .docker/config.json .netrc .pgpass .git-credentials id_rsa id_ed25519 id_ecdsa id_ecdsa_sk id_ed25519_sk some.jks some.keystore .vault-token .htpasswd .s3cfg .azure/x .config/gcloud/x .cargo/credentials .cargo/credentials.toml some.kdbx some.pem some.p12 some.pfx .password-store/x .config/gh/hosts.yml .npmrc .pypirc .env .env.some .envrc secrets.some credentials credentials.some some.key`.split(
     /\s+/u,
   );
 
