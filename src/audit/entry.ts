@@ -7,7 +7,12 @@ import { canonicalJson, type Json } from "../lib/canonical-json.ts";
  */
 const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`)));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const text = v.pipe(v.string(), v.maxLength(4000));
+/** An escape can spell half a character, which has no bytes. */
+const text = v.pipe(
+  v.string(),
+  v.maxLength(4000),
+  v.check((value) => value.isWellFormed()),
+);
 const label = v.strictObject({
   c: v.pipe(count, v.maxValue(4)),
   k: v.array(text),

@@ -32,20 +32,44 @@ export function signNote(text: string, key: NoteKey, sign: (bytes: Uint8Array) =
   return `${text}\n${signatureLine(key, signature, sha256)}`;
 }
 
-function signatureLine(key: NoteKey, signature: Uint8Array, sha256: Sha256): string {
-  const id = keyId(key, sha256);
+/** `signature`: for a cosignature, with its time before it. */
+export function signatureLine(key: NoteKey, signature: Uint8Array, sha256: Sha256, type = ED25519): string {
+  const id = keyId(key, sha256, type);
   const bytes = new Uint8Array(id.length + signature.length);
   bytes.set(id);
   bytes.set(signature, id.length);
   return `\u2014 ${key.name} ${bytes.toBase64()}\n`;
 }
 
-/** SHA-256(name ‖ 0x0a ‖ type ‖ key), its first four bytes. */
-export function keyId({ name, publicKey }: NoteKey, sha256: Sha256): Uint8Array {
+export interface ParsedNote {
+  /** What is signed, with its last newline. */
+  readonly text: string;
+  /** `bytes`: four of the key's id, then the signature. */
+  readonly signatures: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+}
+
+/** Null for what is no signed note. Lines that are no signatures make it none: nothing may hide beside them. */
+export function parseNote(note: string): ParsedNote | null {
+  const border = note.lastIndexOf("\n\n");
+  if (border < 0 || !note.endsWith("\n")) return null;
+  const lines = note
+    .slice(border + 2)
+    .split("\n")
+    .slice(0, -1);
+  const signatures = lines.flatMap((line) => {
+    const [, name = "", encoded = ""] = /^\u2014 (\S+) ([A-Za-z0-9+/]+=*)$/.exec(line) ?? [];
+    const bytes = fromBase64(encoded);
+    return NOTE_NAME.test(name) && bytes !== null && bytes.length > 4 ? [{ name, bytes }] : [];
+  });
+  return signatures.length === lines.length ? { text: note.slice(0, border + 1), signatures } : null;
+}
+
+/** SHA-256(name ‖ 0x0a ‖ type ‖ key), its first four bytes. `type`: 1 for plain Ed25519, 4 for a cosignature. */
+export function keyId({ name, publicKey }: NoteKey, sha256: Sha256, type = ED25519): Uint8Array {
   const utf8 = new TextEncoder().encode(name);
   const bytes = new Uint8Array(utf8.length + 2 + publicKey.length);
   bytes.set(utf8);
-  bytes.set([0x0a, ED25519], utf8.length);
+  bytes.set([0x0a, type], utf8.length);
   bytes.set(publicKey, utf8.length + 2);
   return sha256(bytes).slice(0, 4);
 }
@@ -60,26 +84,17 @@ export function openCheckpoint(
   verify: (publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array) => boolean,
   sha256: Sha256,
 ): Checkpoint | null {
-  if (note.length > MOST) return null;
-  const border = note.lastIndexOf("\n\n");
-  if (border < 0 || !note.endsWith("\n")) return null;
-  const text = note.slice(0, border + 1);
+  const parsed = note.length > MOST ? null : parseNote(note);
+  if (parsed === null) return null;
   const id = keyId(key, sha256);
-  const signed = note
-    .slice(border + 2)
-    .split("\n")
-    .some((line) => {
-      const [, name, encoded] = /^\u2014 (\S+) ([A-Za-z0-9+/]+=*)$/.exec(line) ?? [];
-      if (name !== key.name || encoded === undefined) return false;
-      const bytes = fromBase64(encoded);
-      return (
-        bytes !== null &&
-        bytes.length === 68 &&
-        same(bytes.slice(0, 4), id) &&
-        verify(key.publicKey, new TextEncoder().encode(text), bytes.slice(4))
-      );
-    });
-  return signed ? parse(text) : null;
+  const signed = parsed.signatures.some(
+    ({ name, bytes }) =>
+      name === key.name &&
+      bytes.length === 68 &&
+      same(bytes.slice(0, 4), id) &&
+      verify(key.publicKey, new TextEncoder().encode(parsed.text), bytes.slice(4)),
+  );
+  return signed ? parse(parsed.text) : null;
 }
 
 function parse(text: string): Checkpoint | null {

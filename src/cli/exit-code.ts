@@ -16,6 +16,14 @@ export const ExitCode = {
   CUT_OFF: 13,
   /** A skill ran, and what it ran failed or was stopped. */
   SKILL_FAILED: 16,
+  /** `audit verify`, and what stands on it, alone. */
+  AUDIT_ALTERED: 20,
+  AUDIT_TRUNCATED: 21,
+  AUDIT_FORK: 22,
+  AUDIT_KEY: 23,
+  /** Sound, but nothing from outside says that this is all of it. */
+  AUDIT_UNWITNESSED: 24,
+  AUDIT_CANNOT: 30,
   TIMEOUT: 124,
   SIGHUP: 129,
   SIGINT: 130,

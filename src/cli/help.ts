@@ -138,6 +138,12 @@ const EXIT_CODES: readonly (readonly [string, string])[] = [
   [`${ExitCode.ENGINE}`, "the engine failed"],
   [`${ExitCode.CUT_OFF}`, "the answer is cut off, misses its schema, or is nothing but reasoning"],
   [`${ExitCode.SKILL_FAILED}`, "a skill ran, and what it ran failed or was stopped"],
+  [
+    `${ExitCode.AUDIT_ALTERED}, ${ExitCode.AUDIT_TRUNCATED}, ${ExitCode.AUDIT_FORK}`,
+    "the log was altered, is not whole, or has two versions",
+  ],
+  [`${ExitCode.AUDIT_KEY}, ${ExitCode.AUDIT_UNWITNESSED}`, "a key nobody vouches for; sound, but witnessed by nothing from outside"],
+  [`${ExitCode.AUDIT_CANNOT}`, "the log cannot be checked"],
   [`${ExitCode.TIMEOUT}`, "--timeout passed; the partial answer is kept"],
   [`${ExitCode.SIGHUP}, ${ExitCode.SIGINT}, ${ExitCode.SIGTERM}`, "SIGHUP, SIGINT, SIGTERM"],
 ];

@@ -1,4 +1,5 @@
 import { approvalsCommand } from "./approvals.ts";
+import { auditCommand } from "./audit.ts";
 import { barkCommand } from "./bark.ts";
 import { chatCommand } from "./chat.ts";
 import type { Command } from "./command.ts";
@@ -22,6 +23,7 @@ export function commandTree(): Command {
       heartCommand,
       barkCommand,
       approvalsCommand,
+      auditCommand,
       parentCommand,
       initCommand,
       configCommand,
