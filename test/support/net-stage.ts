@@ -90,7 +90,7 @@ const listeners = TARGETS.flatMap(({ address, ports }) =>
   }),
 );
 
-using room = new CageRoom((permits) => hostCage({ permits, clock, sha256, env: process.env }));
+const room = new CageRoom((permits) => hostCage({ permits, clock, sha256, env: process.env }));
 mkdirSync(room.workspace);
 sh(`cp ${quoted("ca.pem")} '${room.workspace}/ca.crt'`);
 
@@ -156,6 +156,7 @@ try {
   }
 } finally {
   for (const listener of listeners) listener.stop(true);
+  room[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
 }
 process.exit(0);

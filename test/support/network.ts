@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { NO_CAGE } from "./cage.ts";
 import type { PersonScenario, Scenario, StageResult } from "./net-names.ts";
-import { cleanEnvironment } from "./noctem.ts";
+import { cleanEnvironment, tempDir } from "./noctem.ts";
 
 const PATH = "/usr/sbin:/usr/bin:/sbin:/bin";
 const works = (command: string): boolean =>
@@ -21,9 +21,11 @@ export const NO_NETWORK: string | null =
       : null);
 
 export class NetworkStage implements AsyncDisposable {
+  /** Nothing of it is left, however the stage ends. */
+  readonly #folder = tempDir("noctem-net-");
   readonly #child = Bun.spawn([...UNSHARE, process.execPath, join(import.meta.dir, "net-stage.ts")], {
     stdio: ["pipe", "pipe", "inherit"],
-    env: { ...cleanEnvironment, PATH },
+    env: { ...cleanEnvironment, PATH, TMPDIR: this.#folder.path },
   });
   readonly #reader = this.#child.stdout.getReader();
   #text = "";
@@ -58,5 +60,6 @@ export class NetworkStage implements AsyncDisposable {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 3000);
     await this.#child.exited;
     clearTimeout(timer);
+    this.#folder[Symbol.dispose]();
   }
 }
