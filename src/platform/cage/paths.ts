@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, realpathSync } from "node:fs";
 
 /** Absolute, and every part of it a name. */
 export const isPlain = (path: string): boolean =>
@@ -15,5 +15,30 @@ export function isResolved(path: string): boolean {
     return isPlain(path) && realpathSync(path) === path && !lstatSync(path).isSymbolicLink();
   } catch {
     return false;
+  }
+}
+
+/** open(2): a place in the tree, with no right to read it: folders on the way may be closed to whoever passes through. */
+const O_PATH = 0o10000000;
+
+/**
+ * A folder as PATH:DEV:INO, compared after the mount by the helper. Name by name through no link: by the whole path it would be that of whatever a link led to, swapped in
+ * between the look whether there is one and this. Null where the path leads through a link, or to no folder.
+ */
+export function identityOf(path: string): string | null {
+  const flags = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  let fd = openSync("/", flags);
+  try {
+    for (const name of path.split("/").filter((part) => part !== "")) {
+      const next = openSync(`/proc/self/fd/${fd}/${name}`, flags);
+      closeSync(fd);
+      fd = next;
+    }
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    return `${path}:${dev}:${ino}`;
+  } catch {
+    return null;
+  } finally {
+    closeSync(fd);
   }
 }

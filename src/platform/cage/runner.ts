@@ -23,8 +23,8 @@ import { beforeOf } from "../workspace/view.ts";
 import { openProxy } from "../proxy/server.ts";
 import { openBus } from "./bus.ts";
 import { guardDevices } from "./devices.ts";
-import { isPlain, isResolved } from "./paths.ts";
-import { followView, identityOf, mergedAt, overlayCommand } from "./view.ts";
+import { identityOf, isPlain, isResolved } from "./paths.ts";
+import { followView, mergedAt, overlayCommand } from "./view.ts";
 
 export interface CageDeps {
   readonly permits: PermitDesk;
@@ -120,7 +120,10 @@ async function launch(
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
     // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
     const whole = withWorkspace(plan, writes ? join(parts.folder, "view") : null);
-    const identity = workspace === null ? "" : identityOf(workspace.host);
+    const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
+    const identities = folders.flatMap((path) => identityOf(path) ?? []);
+    if (identities.length < folders.length)
+      return err({ kind: "refused", detail: `${folders.join(" or ")} is a link, lies behind one, or is gone.` });
     const run = ++runs;
     // Of this run alone, and gone with it: socket and token are in no plan.
     const proxy = plan.network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${run}`), plan.network.reach, reached);
@@ -136,12 +139,10 @@ async function launch(
     const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
     const since = fstatSync(argumentsFile).ctimeMs;
     opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
-    const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, workspace === null || writes ? [] : [identity])];
+    const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, writes ? [] : identities)];
     const control = 3 + opened.length;
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
-    const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
-    const identities = folders.map(identityOf);
     const viewed = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
     const inner = guardDevices(parts.helper, viewed, nodes);

@@ -1,10 +1,10 @@
 /** The helper that holds a copy-on-write view: how it is told to, and what it says while the program runs. */
-import { lstatSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { join } from "node:path";
 import type { CageError, CageInput, FolderView, RunView, ViewKind, WorkspaceView } from "../../bark/cage/types.ts";
 import type { Result } from "../../lib/result.ts";
 import { type CopiedFolder, copyFolder } from "../workspace/copy.ts";
-import { isResolved } from "./paths.ts";
+import { identityOf } from "./paths.ts";
 import type { UnpackedParts } from "./parts.ts";
 
 /** Names in a workspace that is copied because it cannot be overlaid. Of bytes half of what the run may write: it writes into the same memory. */
@@ -26,12 +26,6 @@ export function overlayCommand(folders: readonly string[], parts: UnpackedParts,
 
 /** Where the helper mounts a folder of the view. */
 export const mergedAt = (scratch: string, index: number): string => join(scratch, `merged${index}`);
-
-/** Looked at before the mount, and compared after it by the helper. */
-export function identityOf(path: string): string {
-  const { dev, ino } = lstatSync(path, { bigint: true });
-  return `${path}:${dev}:${ino}`;
-}
 
 interface ViewEnd {
   readonly code: number | null;
@@ -100,7 +94,7 @@ export async function followView(
     };
     const view: RunView = { ...of(0), kind, git: workspace.git === undefined ? null : { ...of(1), ...workspace.git } };
     // What was written into a view of one folder is not applied to another of its name.
-    const other = folders.find((path, index) => !isResolved(path) || identityOf(path) !== identities[index]);
+    const other = folders.find((path, index) => identityOf(path) !== identities[index]);
     if (other !== undefined) return fail(`${other} is not what it was when the program began; nothing was written to it.`);
     try {
       await input.onView(view);
