@@ -8,6 +8,7 @@ import type { Explained } from "../headless/result-object.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { heartFiles } from "../platform/key-store.ts";
+import { PIN_FILE } from "../platform/parent-door.ts";
 import { LEAST_PASSPHRASE, makeParentKey, publicHalf, publicLine, readParentPublic, type UnlockFailure } from "../platform/parent-key.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
@@ -99,12 +100,13 @@ export function parentStatus({ json, heart }: ParentArguments, io: CommandIo): n
   const secret = publicHalf(layout.parentSecret);
   const here = secret.ok && key.value !== null && secret.value.publicKey.toHex() === key.value.publicKey.toHex();
   const line = key.value === null ? null : verifierKeyText(key.value, auditCrypto.sha256);
-  if (json) io.out(`${JSON.stringify({ parent: line, secretHere: here })}\n`);
+  const pin = key.value !== null && existsSync(join(layout.keys, PIN_FILE));
+  if (json) io.out(`${JSON.stringify({ parent: line, secretHere: here, pin })}\n`);
   else if (line === null)
     io.out("This stick has no parent. noctem parent keygen makes a key, noctem init --parent-key FILE sets one that was made elsewhere.\n");
   else
     io.out(
-      `Parent  ${line}\nSecret  ${here ? `on this stick, under its passphrase (${forTerminal(layout.parentSecret)})` : "not on this stick"}\n`,
+      `Parent  ${line}\nSecret  ${here ? `on this stick, under its passphrase (${forTerminal(layout.parentSecret)})` : "not on this stick"}\nPIN     ${pin ? "set" : "none; noctem parent pin sets one"}\n`,
     );
   return ExitCode.DONE;
 }
@@ -130,7 +132,7 @@ export function failWith({ text, code }: Explained, json: boolean | undefined, i
 /** For a replica of this heart: without the parent's files it would have no parent. */
 export function copyParent(from: StickLayout, keysDir: string): Result<readonly string[], Explained> {
   const copied: string[] = [];
-  for (const path of [from.parentKey, from.parentSecret]) {
+  for (const path of [from.parentKey, from.parentSecret, join(from.keys, PIN_FILE)]) {
     const target = join(keysDir, path.slice(path.lastIndexOf("/") + 1));
     if (!existsSync(path)) continue;
     const done = heartFiles.copy(path, target);

@@ -6,6 +6,10 @@ const STICK = {
   heart: { type: "string", value: "FILE", describe: "Another heart than the one beside the program" },
 } as const;
 
+const KEY = {
+  key: { type: "string", value: "FILE", describe: "The secret half of the parent's key, where it is not on this stick" },
+} as const;
+
 export const parentCommand = defineCommand({
   name: "parent",
   describe: "The parent's key: who supervises this stick, and what needs their word",
@@ -41,6 +45,68 @@ export const parentCommand = defineCommand({
       describe: "Whether this stick has a parent, and which key it is",
       options: STICK,
       run: async (args, io) => (await import("./parent-run.ts")).parentStatus(args, io),
+    }),
+    defineCommand({
+      name: "pin",
+      describe: "Set a PIN that approves for minutes and never opens the key",
+      about: [
+        "It takes the key's passphrase to set one. After three wrong tries each further one has to wait longer, after ten the PIN is dead. Whoever holds the stick can try it on a computer of their own: six digits last days there, not years.",
+      ],
+      options: {
+        ...STICK,
+        ...KEY,
+        ...PASSPHRASE_OPTION,
+        "pin-fd": {
+          type: "number",
+          value: "N",
+          describe: "Read the PIN from this file descriptor",
+          range: { min: 0, max: 1023, integer: true },
+        },
+      },
+      run: async (args, io) => await (await import("./parent-door-run.ts")).setPin(args, io),
+    }),
+    defineCommand({
+      name: "unlock",
+      describe: "Let approvals on this computer pass without asking the parent, for minutes",
+      options: {
+        ...STICK,
+        ...PASSPHRASE_OPTION,
+        minutes: { type: "number", value: "N", describe: "How long (default 5, at most 60)", range: { min: 1, max: 60, integer: true } },
+      },
+      run: async (args, io) => await (await import("./parent-door-run.ts")).unlock(args, io),
+    }),
+    defineCommand({
+      name: "lock",
+      describe: "End that at once",
+      options: STICK,
+      run: async (args, io) => await (await import("./parent-door-run.ts")).lock(args, io),
+    }),
+    defineCommand({
+      name: "history",
+      describe: "What was asked and answered, granted and refused, and what happened to the key",
+      options: {
+        ...STICK,
+        limit: { type: "number", value: "N", describe: "At most N (default 30)", range: { min: 1, max: 1000, integer: true } },
+      },
+      run: async (args, io) => await (await import("./parent-door-run.ts")).history(args, io),
+    }),
+    defineCommand({
+      name: "health",
+      describe: "What a parent looks at first; ends with 9 where something needs them",
+      options: STICK,
+      run: async (args, io) => await (await import("./parent-door-run.ts")).health(args, io),
+    }),
+    defineCommand({
+      name: "sign-policy",
+      describe: "Sign what a parent lays over the policy, and put it in force",
+      positionals: { file: { describe: "the overlay as JSON, without a signature", required: true } },
+      options: {
+        ...STICK,
+        ...KEY,
+        ...PASSPHRASE_OPTION,
+        out: { type: "string", value: "FILE", describe: "Write it there instead of onto this stick" },
+      },
+      run: async (args, io) => await (await import("./parent-door-run.ts")).signPolicy(args, io),
     }),
   ],
 });

@@ -53,6 +53,8 @@ const FREE_TRIES = 3;
 export const MOST_TRIES = 10;
 const FIRST_PAUSE_S = 30;
 const LONGEST_PAUSE_S = 3600;
+export const LEAST_PIN = 6;
+export const PIN_FILE = "parent-pin.json";
 export const UNLOCK_MINUTES = { usual: 5, most: 60 } as const;
 
 const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`)));
@@ -94,7 +96,7 @@ export interface ParentDoor {
 }
 
 export function parentDoor(places: DoorPlaces, stretching = STRETCHING): ParentDoor {
-  const pinPath = join(places.keys, "parent-pin.json");
+  const pinPath = join(places.keys, PIN_FILE);
   const triesPath = join(places.keys, "parent-tries.json");
   const lockPath = join(places.keys, "parent-tries.lock");
   const openPath = join(places.runtime, `noctem-unlocked-${places.heart.slice(0, 16)}`);

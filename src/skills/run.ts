@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { PreparedCall, SkillRefusal } from "../bark/call.ts";
+import { READ_BY_NAME } from "../bark/cage/inputs.ts";
 import { commandPlan } from "../bark/cage/plan.ts";
 import type { CageNetwork, CagePlan, Mount } from "../bark/cage/types.ts";
 import { gitWouldRun } from "../bark/policy/git-settings.ts";
@@ -204,20 +205,6 @@ const stricter = (command: AccessRequest["ruled"], host: Asked["ruling"]): Acces
 /** Words of a command that are looked at, and bytes of a file that is bound. */
 const MOST_WORDS = 200;
 const MOST_INPUT = 16 << 20;
-/** What makes and package managers run without being told its name. */
-const READ_BY_NAME = [
-  "Makefile",
-  "makefile",
-  "GNUmakefile",
-  "package.json",
-  "Cargo.toml",
-  "build.rs",
-  "setup.py",
-  "pyproject.toml",
-  "CMakeLists.txt",
-  "justfile",
-];
-
 /** The files of the workspace that a command names, with their hashes: a script that is changed after the yes is another script. A word too many binds one file too many. */
 function inputsOf(command: string, workspace: string, files: WorkspaceReader): NonNullable<CagePlan["inputs"]> {
   const words = command.split(/[\s'"`;|&<>()=]+/u).slice(0, MOST_WORDS);

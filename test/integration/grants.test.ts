@@ -249,6 +249,12 @@ describe("a standing grant", () => {
     const appeared = withInputs([{ path: "Makefile", sha256: "3".repeat(64) }]);
     expect(holder.use({ ...shell("make all"), prepared: { ...appeared.prepared } })).toBeNull();
     expect(holder.use(shell("make all"))).not.toBeNull();
+    // What the command itself made last time is no reason to ask again; a program of its name is.
+    holder.make(shell("touch out"), "console");
+    const out = withInputs([{ path: "out", sha256: "4".repeat(64) }]);
+    expect(holder.use({ ...shell("touch out"), prepared: out.prepared })).not.toBeNull();
+    holder.make(shell("./out x"), "console");
+    expect(holder.use({ ...shell("./out x"), prepared: out.prepared })).toBeNull();
   });
 
   test("signed by another key, changed by a letter, or put there twice, is none", () => {

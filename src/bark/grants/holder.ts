@@ -9,7 +9,7 @@ import type { CagePlan } from "../cage/types.ts";
 import type { Reply } from "../monitor/monitor.ts";
 import type { GrantDesk, GrantOffer, GrantRequest } from "./desk.ts";
 import { DAY, type Grant, type GrantCrypto, grantOf, grantText, MOST_DAYS, placeOf, revokedText, useText } from "./grant.ts";
-import { type GrantPattern, matchesPattern, patternOf, patternText } from "./pattern.ts";
+import { type GrantPattern, isProgramOf, matchesPattern, patternOf, patternText, wordsOfCall } from "./pattern.ts";
 import { mayBeGranted } from "./rules.ts";
 
 /** What an "always" at a question makes. */
@@ -102,7 +102,7 @@ export function grantHolder(ports: GrantPorts): GrantHolder {
     if (signer === null) return null;
     for (const grant of list()) {
       if (grant.state !== "good" || grant.body.place !== place || !matchesPattern(grant.pattern, request)) continue;
-      if (!sameInputs(grant.body.inputs, inputsOf(request))) continue;
+      if (!sameInputs(grant.body.inputs, request)) continue;
       const by = `grant ${grant.body.nonce.slice(0, 8)}`;
       const logged = ports.log({ ...lineOf("used", grant, by), uses: grant.left - 1 });
       if (!logged.ok) return null;
@@ -189,11 +189,17 @@ export const grantLines = ({ pattern, inputs, days, uses }: GrantDraft): readonl
 
 const inputsOf = ({ prepared }: GrantRequest): Inputs => (prepared.effect.kind === "process" ? (prepared.effect.plan.inputs ?? []) : []);
 
-/** Each file as it was, and no other: one that appeared since may be what the program goes by now. */
-const sameInputs = (granted: Inputs | null, now: Inputs): boolean =>
-  granted === null ||
-  (granted.length === now.length &&
-    granted.every(({ path, sha256 }) => now.some((input) => input.path === path && input.sha256 === sha256)));
+/**
+ * Each file as it was. One that is there now and was not then may be what the command made last time; but never a program, or what a program goes by.
+ */
+function sameInputs(granted: Inputs | null, request: GrantRequest): boolean {
+  if (granted === null) return true;
+  const now = inputsOf(request);
+  const isKept = ({ path, sha256 }: Inputs[number]): boolean => now.some((input) => input.path === path && input.sha256 === sha256);
+  const appeared = now.filter(({ path }) => !granted.some((input) => input.path === path));
+  const words = (wordsOfCall(request) ?? []).map(({ text }) => text);
+  return granted.every(isKept) && !appeared.some(({ path }) => isProgramOf(words, path));
+}
 
 /** A clock that was set back lengthens nothing: what is there was made by now at the latest. */
 const nowOf = (clock: Clock, madeAt: Millis): Millis => (clock.now() > madeAt ? clock.now() : madeAt);

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "../../lib/result.ts";
 import { shellQuoted } from "../../lib/shell-quote.ts";
+import { READ_BY_NAME } from "../cage/inputs.ts";
 import { parseCommandLine } from "../policy/command.ts";
 import type { GrantRequest } from "./desk.ts";
 
@@ -75,6 +76,13 @@ const STARTERS = new Set(
 );
 /** These run a file that is named first, or a module; what comes before it would be an option that takes a program as text. */
 const INTERPRETERS = /^(?:python|pypy|perl|ruby|node|nodejs|bun|deno|php|lua|luajit|Rscript|R|guile|racket|julia|elixir|osascript)[\d.]*$/;
+
+/** Whether a command would take orders from this file, rather than read or write it: a script, or what a program looks for by its name. */
+export function isProgramOf(words: readonly string[], path: string): boolean {
+  const [program = ""] = words;
+  const name = program.split("/").at(-1) ?? "";
+  return INTERPRETERS.test(name) || READ_BY_NAME.includes(path) || program.replace(/^(?:\.\/+)+/, "") === path;
+}
 
 /** Of the words of a simple command; null where they may be granted. Stars are judged as well as words. */
 export function commandFault(words: readonly PatternWord[]): string | null {

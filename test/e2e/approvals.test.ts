@@ -1,0 +1,271 @@
+/** Questions, grants and the parent on the executable, with people at two terminals. Judged by what is on the host afterwards. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ok } from "../../src/lib/result.ts";
+import { auditCrypto } from "../../src/platform/audit-crypto.ts";
+import { parentDoor } from "../../src/platform/parent-door.ts";
+import { makeParentKey, publicLine, unlockParentKey } from "../../src/platform/parent-key.ts";
+import { NO_CAGE } from "../support/cage.ts";
+import { binary, cleanEnvironment, run, type RunResult, tempDir, type TempDir } from "../support/noctem.ts";
+import { openPty, type Pty } from "../support/pty.ts";
+
+const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
+
+interface Place extends TempDir {
+  readonly program: string;
+  readonly workspace: string;
+}
+
+function place(): Place {
+  const dir = tempDir("noctem-approvals-");
+  mkdirSync(join(dir.path, "stick"));
+  const program = join(dir.path, "stick/noctem");
+  linkSync(binary(), program);
+  const workspace = join(dir.path, "work");
+  mkdirSync(workspace);
+  return { path: dir.path, program, workspace, [Symbol.dispose]: () => dir[Symbol.dispose]() };
+}
+
+/** A question that waits, by a program that goes on when it is answered. */
+function waiting(
+  { program, workspace }: Place,
+  command: string,
+  seconds = 60,
+): { readonly ended: Promise<RunResult>; readonly id: () => Promise<string>; kill(): void } {
+  const child = Bun.spawn([program, "bark", "run", "--approvals", `wait=${seconds}`, "shell", command], {
+    cwd: workspace,
+    env: { ...cleanEnvironment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = Promise.all([child.stdout.text(), child.stderr.text()]).then(async ([stdout, stderr]) => {
+    await child.exited;
+    return { code: child.exitCode ?? -1, signal: null, stdout, stderr };
+  });
+  return {
+    ended,
+    kill: () => child.kill("SIGKILL"),
+    async id() {
+      for (let look = 0; look < 100; look++) {
+        const { stdout } = await run(["approvals", "list", "--open", "--json"], { program, cwd: workspace });
+        const { approvals } = JSON.parse(stdout) as { approvals: { id: string; object: string }[] };
+        const found = approvals.find(({ object }) => object === command);
+        if (found !== undefined) return found.id;
+        await Bun.sleep(50);
+      }
+      throw new Error("no question came");
+    },
+  };
+}
+
+const say = async (pty: Pty, word: string): Promise<void> => {
+  await pty.see(/Type yes or no/);
+  await Bun.sleep(900);
+  for (let typed = 1; typed <= word.length; typed++) {
+    pty.send(word[typed - 1] ?? "");
+    await pty.see(() => pty.raw().endsWith(`Enter: ${word.slice(0, typed)}`));
+  }
+  pty.send("\r");
+};
+
+/** Without an echo nothing can be waited for between keys; a secret may come in one read. */
+const tell = async (pty: Pty, prompt: RegExp, secret: string): Promise<void> => {
+  await pty.see(prompt);
+  pty.send(`${secret}\r`);
+};
+
+describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
+  let here: Place;
+  beforeAll(() => {
+    here = place();
+  });
+  afterAll(() => here[Symbol.dispose]());
+  const noctem = (...args: readonly string[]): Promise<RunResult> => run(args, { program: here.program, cwd: here.workspace });
+  const terminal = (...args: readonly string[]): Pty => openPty([here.program, ...args], { cwd: here.workspace, columns: 120, rows: 40 });
+  const made = (name: string): boolean => existsSync(join(here.workspace, name));
+
+  test("a script ends at once with 10 and the pattern that would allow it, which then does, and nothing else", async () => {
+    const { code, stderr } = await noctem("bark", "run", "shell", "touch one");
+    expect(code).toBe(10);
+    expect(stderr).toContain("--allow 'shell touch one'");
+    expect((await noctem("bark", "run", "--allow", "shell touch one", "shell", "touch one two")).code).toBe(10);
+    expect((await noctem("bark", "run", "--allow", "shell touch one", "shell", "touch one; touch two")).code).toBe(10);
+    expect((await noctem("bark", "run", "--allow", "shell touch one", "shell", "sudo touch one")).code).toBe(9);
+    expect(
+      (await noctem("bark", "run", "--allow", "code_exec language=bash code=*", "code_exec", "language=bash", "code=touch two")).code,
+    ).toBe(10);
+    expect(made("one") || made("two")).toBe(false);
+    expect((await noctem("bark", "run", "--allow", "shell touch one", "shell", "touch one")).code).toBe(0);
+    expect(made("one")).toBe(true);
+    for (const [option, value] of [
+      ["--allow", "shell sh -c x"],
+      ["--allow", ""],
+      ["--approvals", "yes"],
+      ["--approvals", "wait=0"],
+      ["--approvals", "prompt"],
+    ] as const)
+      expect((await noctem("bark", "run", option, value, "shell", "touch two")).code, `${option} ${value}`).toBe(2);
+  });
+
+  test("a second terminal decides: shown whole, a typed yes, and the first goes on", async () => {
+    const asker = waiting(here, "touch waited");
+    const id = await asker.id();
+    const shown = await noctem("approvals", "show", id.slice(0, 8));
+    expect(shown.stdout).toContain("Exactly: /usr/bin/sh -c 'touch waited'");
+    // No option and no pipe gives a yes.
+    expect((await noctem("approvals", "allow", id)).code).toBe(10);
+    expect(made("waited")).toBe(false);
+    await using pty = terminal("approvals", "allow", id.slice(0, 8));
+    await say(pty, "yes");
+    expect(await pty.exited).toBe(0);
+    expect((await asker.ended).code).toBe(0);
+    expect(made("waited")).toBe(true);
+    // It was good once.
+    const late = await noctem("approvals", "deny", id);
+    expect(late).toMatchObject({ code: 9, stderr: expect.stringContaining("too late") as string });
+    expect((await noctem("bark", "run", "--approvals", "wait=1", "shell", "touch waited")).code).toBe(10);
+  }, 30_000);
+
+  test("a no with its reason reaches whoever asked, and silence is a no", async () => {
+    const asker = waiting(here, "touch refused");
+    expect((await noctem("approvals", "deny", await asker.id(), "--reason", "use mkdir")).code).toBe(0);
+    expect(await asker.ended).toMatchObject({ code: 9, stderr: expect.stringContaining("use mkdir") as string });
+    const { code } = await noctem("bark", "run", "--approvals", "wait=1", "shell", "touch silence");
+    expect(code).toBe(10);
+    expect(made("refused") || made("silence")).toBe(false);
+  });
+
+  test("a script that was changed after the yes is another script", async () => {
+    writeFileSync(join(here.workspace, "build.sh"), "touch good\n");
+    const asker = waiting(here, "bash build.sh");
+    const id = await asker.id();
+    expect((await noctem("approvals", "show", id)).stdout).toContain("build.sh");
+    writeFileSync(join(here.workspace, "build.sh"), "touch evil\n");
+    await using pty = terminal("approvals", "allow", id);
+    await say(pty, "yes");
+    await pty.exited;
+    const { code, stderr } = await asker.ended;
+    expect(code).toBe(9);
+    expect(stderr).toContain("build.sh");
+    expect(made("good") || made("evil")).toBe(false);
+  });
+
+  test("who was killed while waiting goes on with the answer that came", async () => {
+    const first = waiting(here, "touch survived");
+    const id = await first.id();
+    first.kill();
+    await first.ended;
+    await using pty = terminal("approvals", "allow", id);
+    await say(pty, "yes");
+    expect(await pty.exited).toBe(0);
+    expect(made("survived")).toBe(false);
+    expect((await waiting(here, "touch survived").ended).code).toBe(0);
+    expect(made("survived")).toBe(true);
+  }, 30_000);
+
+  test("an always is shown in its exact words, confirmed by the same word, and ended by a revocation", async () => {
+    await using pty = terminal("bark", "run", "shell", "touch often");
+    await say(pty, "always");
+    await pty.see(/Type always once more/);
+    await say(pty, "always");
+    expect(await pty.exited).toBe(0);
+    expect(pty.raw()).toContain("shell touch often");
+    expect((await noctem("bark", "run", "shell", "touch often")).code).toBe(0);
+    expect((await noctem("bark", "run", "shell", "touch seldom")).code).toBe(10);
+    const { stdout } = await noctem("approvals", "grants", "list", "--json");
+    const { grants } = JSON.parse(stdout) as { grants: { grant: string; pattern: string; left: number }[] };
+    expect(grants).toMatchObject([{ pattern: "shell touch often", left: 99 }]);
+    expect((await noctem("approvals", "grants", "revoke", grants[0]?.grant.slice(0, 8) ?? "")).code).toBe(0);
+    expect((await noctem("bark", "run", "shell", "touch often")).code).toBe(10);
+    expect((await noctem("heart", "verify")).code).toBe(0);
+  }, 30_000);
+});
+
+describe(`noctem parent`, () => {
+  test("a key and a PIN are made on the terminal, unseen, and a passphrase of seven letters is none", async () => {
+    using here = place();
+    const options = { program: here.program, cwd: here.workspace };
+    const terminal = (...args: readonly string[]): Pty => openPty([here.program, ...args], { cwd: here.workspace, columns: 120, rows: 40 });
+    expect((await run(["init"], options)).code).toBe(0);
+    expect((await run(["parent", "keygen", "--passphrase-fd", "0"], { ...options, stdin: "1234567\n" })).code).toBe(2);
+    expect((await run(["parent", "keygen"], options)).code).toBe(2);
+    {
+      await using pty = terminal("parent", "keygen");
+      await tell(pty, /assphrase for the parent's key: /, "a good passphrase");
+      await tell(pty, /once more: /, "a good passphrase");
+      expect(await pty.exited).toBe(0);
+      expect(pty.raw()).not.toContain("a good passphrase");
+    }
+    await using pty = terminal("parent", "pin");
+    await tell(pty, /assphrase of the parent's key: /, "a good passphrase");
+    await tell(pty, /ew PIN: /, "246810");
+    await tell(pty, /once more: /, "246810");
+    expect(await pty.exited).toBe(0);
+    expect(pty.raw()).not.toContain("246810");
+    expect((await run(["parent", "status"], options)).stdout).toMatch(/noctem-parent\+[0-9a-f]{8}\+[\s\S]*PIN {5}set/);
+  }, 60_000);
+
+  test.skipIf(NO_CAGE !== null)(
+    `a yes of tier 3 takes the PIN, and grants only count when the parent signed them${why}`,
+    async () => {
+      using here = place();
+      const noctem = (args: readonly string[], stdin?: string): Promise<RunResult> =>
+        run(args, { program: here.program, cwd: here.workspace, ...(stdin === undefined ? {} : { stdin: `${stdin}\n` }) });
+      const terminal = (...args: readonly string[]): Pty =>
+        openPty([here.program, ...args], { cwd: here.workspace, columns: 120, rows: 40 });
+      expect((await noctem(["init"])).code).toBe(0);
+      await cheapParent(join(here.path, "stick/keys"));
+      {
+        await using pty = terminal("bark", "run", "shell", "touch supervised");
+        await say(pty, "yes");
+        await tell(pty, /PIN or passphrase: /, "000000");
+        await tell(pty, /That is not it[\s\S]*PIN or passphrase: $/m, "246810");
+        expect(await pty.exited).toBe(0);
+        expect(pty.raw()).not.toContain("246810");
+        expect(pty.raw()).not.toContain("always");
+      }
+      expect(existsSync(join(here.workspace, "supervised"))).toBe(true);
+      // A pattern that nobody signed allows nothing.
+      expect((await noctem(["bark", "run", "--allow", "shell touch x", "shell", "touch x"])).code).toBe(9);
+      {
+        await using pty = terminal("approvals", "grants", "add", "shell touch *");
+        await say(pty, "always");
+        await tell(pty, /assphrase of the parent's key: /, "a good passphrase");
+        expect(await pty.exited).toBe(0);
+      }
+      expect((await noctem(["bark", "run", "shell", "touch x"])).code).toBe(0);
+      expect((await noctem(["bark", "run", "--allow", "shell touch *", "shell", "touch y"])).code).toBe(0);
+      const unlock = ["parent", "unlock", "--passphrase-fd", "0"];
+      expect((await noctem(unlock, "wrong")).code).toBe(9);
+      expect((await noctem(unlock, "246810")).code).toBe(0);
+      {
+        await using pty = terminal("bark", "run", "shell", "mkdir open");
+        await say(pty, "yes");
+        expect(await pty.exited).toBe(0);
+      }
+      expect((await noctem(["parent", "lock"])).code).toBe(0);
+      const history = (await noctem(["parent", "history"])).stdout;
+      for (const said of ["grant", "unlocked", "refused", "allowed by parent"]) expect(history).toContain(said);
+      expect((await noctem(["parent", "health"])).stdout).toContain("door");
+      // What the parent lays over the policy is signed in one step.
+      const overlay = join(here.path, "overlay.json");
+      writeFileSync(overlay, JSON.stringify({ kind: "noctem-policy-overlay", version: 1, skills: { shell: { tier: 4 } } }));
+      expect((await noctem(["parent", "sign-policy", overlay, "--passphrase-fd", "0"], "a good passphrase")).code).toBe(0);
+      expect((await noctem(["bark", "run", "shell", "touch z"])).code).toBe(9);
+    },
+    90_000,
+  );
+});
+
+/** A key and a PIN as the program makes them, but cheap to open: how dear they are stands in their files. */
+async function cheapParent(keys: string): Promise<void> {
+  const cheap = { memory: 64, passes: 1 };
+  const { file, key } = await makeParentKey("noctem-parent", "a good passphrase", cheap);
+  writeFileSync(join(keys, "parent.key"), file);
+  writeFileSync(join(keys, "parent.pub"), publicLine(key));
+  const opened = await unlockParentKey(join(keys, "parent.key"), "a good passphrase");
+  if (!opened.ok) throw new Error(opened.error.kind);
+  const places = { keys, parentKey: "", parentSecret: "", runtime: keys, heart: "", now: Date.now, uptime: () => 0, boot: () => "" };
+  const set = await parentDoor({ ...places, stick: () => ok(auditCrypto.ephemeral()) }, cheap).setPin(opened.value, "246810");
+  if (!set.ok) throw new Error(set.error);
+}
