@@ -2,6 +2,7 @@ import type { StickLayout } from "../config/layout.ts";
 import type { EngineHostOptions } from "../engine/host.ts";
 import { partPaths } from "../models/inventory.ts";
 import type { ModelLibrary } from "../models/port.ts";
+import { foresee } from "../platform/cage/own.ts";
 import { linkedModels } from "../platform/cage/own-facts.ts";
 import { spawnCagedEngine } from "../platform/process.ts";
 
@@ -15,6 +16,7 @@ export class EngineModels {
 
   constructor(layout: StickLayout) {
     this.#layout = layout;
+    foresee();
   }
 
   readonly spawn: EngineHostOptions["spawn"] = (path) => {

@@ -22,6 +22,34 @@ export function findBwrap(): string | null {
   return PLACES.find((path) => existsSync(path) && (statSync(path).mode & 0o022) === 0) ?? null;
 }
 
+/** The smallest cage that has what all of them rest on. */
+const TRIAL = [
+  "--unshare-all",
+  "--unshare-user",
+  "--disable-userns",
+  "--cap-drop",
+  "ALL",
+  "--ro-bind",
+  "/",
+  "/",
+  "--proc",
+  "/proc",
+  "--",
+  "/bin/true",
+];
+
+/** The same trial beside other work; null where it failed, and `probeHost` has to say why. */
+export async function tryHost(bwrap = findBwrap()): Promise<Omit<CageHost, "overlay" | "landlockAbi"> | null> {
+  if (bwrap === null) return null;
+  try {
+    const tried = Bun.spawn([bwrap, ...TRIAL], { stdio: ["ignore", "ignore", "ignore"], env: {} });
+    tried.unref();
+    return (await tried.exited) === 0 ? { level: "namespaces", bwrap, detail: "", fix: "" } : null;
+  } catch {
+    return null;
+  }
+}
+
 export function probeHost(landlockAbi: number, bwrap = findBwrap()): CageHost {
   const without = (detail: string, fix: string): CageHost => ({
     level: landlockAbi > 0 ? "landlock" : "none",
@@ -36,24 +64,7 @@ export function probeHost(landlockAbi: number, bwrap = findBwrap()): CageHost {
       "Bubblewrap is not installed here.",
       "Install it: apt-get install bubblewrap (or dnf, pacman, zypper: the package has that name).",
     );
-  const tried = Bun.spawnSync(
-    [
-      bwrap,
-      "--unshare-all",
-      "--unshare-user",
-      "--disable-userns",
-      "--cap-drop",
-      "ALL",
-      "--ro-bind",
-      "/",
-      "/",
-      "--proc",
-      "/proc",
-      "--",
-      "/bin/true",
-    ],
-    { stdio: ["ignore", "ignore", "pipe"], env: {} },
-  );
+  const tried = Bun.spawnSync([bwrap, ...TRIAL], { stdio: ["ignore", "ignore", "pipe"], env: {} });
   if (tried.exitCode === 0) return { level: "namespaces", bwrap, overlay: null, landlockAbi, detail: "", fix: "" };
   const said = tried.stderr.toString().split("\n", 1)[0] ?? "";
   return without(`Bubblewrap cannot make a cage here: ${said}`, fixFor());

@@ -8,7 +8,7 @@ import type { ChildPlan } from "../../bark/cage/types.ts";
 import type { CageLevel } from "../../lib/cage-level.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { guardDevices } from "./devices.ts";
-import { type CageHost, probeHost } from "./host.ts";
+import { type CageHost, probeHost, tryHost } from "./host.ts";
 import { unpackParts, type UnpackedParts } from "./parts.ts";
 
 /** A plan as something to spawn. Dispose as soon as the child says its first word, or is gone: what stood ready on the host is mounted by then. */
@@ -30,18 +30,25 @@ export interface NoCage {
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Probed once a process; a host does not change its mind. */
-let known: CageHost | null = null;
+let known: OwnHost | null = null;
+
+type OwnHost = Pick<CageHost, "level" | "bwrap" | "detail" | "fix">;
 
 /** What this host has for children of our own. `parts` are those that a caller has unpacked already. */
-export function ownCageHost(parts: Pick<UnpackedParts, "landlockAbi">): CageHost {
+function ownCageHost(parts: Pick<UnpackedParts, "landlockAbi">): OwnHost {
   return (known ??= probeHost(parts.landlockAbi));
+}
+
+/** Begins to find out, for whoever will start a child in a moment and has other things to do until then: 5 ms that nobody waits for. */
+export function foresee(): void {
+  if (known === null) void tryHost().then((found) => (known ??= found));
 }
 
 /** The error says what this host lacks; whoever asked decides whether the child may run all the same. */
 export function cagedCommand(
   plan: ChildPlan,
   env: Env,
-  host: (parts: UnpackedParts) => CageHost = ownCageHost,
+  host: (parts: UnpackedParts) => OwnHost = ownCageHost,
 ): Result<CagedCommand, NoCage> {
   const unpacked = unpackParts(env);
   if (!unpacked.ok) return err({ level: "none", detail: unpacked.error, fix: "Use a build that has one." });
