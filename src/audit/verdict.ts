@@ -1,12 +1,10 @@
+import { COSIGNED_CELL } from "../heart/audit.ts";
 import type { AuditFile } from "../heart/audit-file.ts";
 import { type ReadAnchor, readAnchors } from "./anchor.ts";
 import { type Checked, checkLog, type CheckCrypto, type Claim, type Finding } from "./check.ts";
 import { cosignedAt } from "./cosign.ts";
 import { Frontier, leafHash } from "./merkle.ts";
 import type { NoteKey } from "./note.ts";
-
-/** Key of the cell that holds the newest anchor that the parent cosigned. */
-export const COSIGNED = "cosigned";
 
 export type Verdict = "sound" | "unwitnessed" | Finding["kind"] | "cannot";
 
@@ -40,7 +38,7 @@ export interface Outside {
 export function judgeLog(file: AuditFile, outside: Outside, crypto: CheckCrypto): Judgement {
   const { parentKey, against, onProgress } = outside;
   const keyFindings: Finding[] = [];
-  const kept = file.checkpoints().find(({ key }) => key === COSIGNED)?.note;
+  const kept = file.checkpoints().find(({ key }) => key === COSIGNED_CELL)?.note;
   const stored = parentKey === null || kept === undefined ? null : readAnchors(kept, crypto);
   const anchors = [...outside.anchors];
   let parent: number | null = null;

@@ -1,4 +1,5 @@
 import { defineCommand, JSON_OPTION } from "./command.ts";
+import { PASSPHRASE_OPTION } from "./asking-options.ts";
 
 const STICK = {
   ...JSON_OPTION,
@@ -96,6 +97,49 @@ export const auditCommand = defineCommand({
         ["noctem audit prove --check proof.json --anchor heads.txt", "and is it one that the anchor vouches for?"],
       ],
       run: async (args, io) => (await import("./audit-prove-run.ts")).prove(args, io),
+    }),
+    defineCommand({
+      name: "report",
+      describe: "What was done, refused and approved, from checked entries alone",
+      options: {
+        ...STICK,
+        anchor: ANCHOR,
+        "parent-key": PARENT_KEY,
+        days: { type: "number", value: "N", describe: "Only the last N days", range: { min: 1, max: 36_500, integer: true } },
+        html: { type: "string", value: "FILE", describe: "Into this new file, for a browser without a network" },
+      },
+      run: async (args, io) => (await import("./audit-report-run.ts")).report(args, io),
+    }),
+    defineCommand({
+      name: "attest",
+      describe: "Sign a statement about the log, an approval or an adapter, for tools of others",
+      about: [
+        "Writes an in-toto statement in a DSSE envelope, signed by the stick's key or, with --parent, by the parent's. Checks the log first. With --check such a file is checked.",
+      ],
+      positionals: { entry: { describe: "an approval as SESSION:NUMBER; without it the report of the whole log", required: false } },
+      options: {
+        ...STICK,
+        ...PASSPHRASE_OPTION,
+        adapter: { type: "string", value: "FILE", describe: "What the log knows of this adapter" },
+        out: { type: "string", value: "FILE", describe: "Into this new file" },
+        parent: { type: "boolean", describe: "Sign with the parent's key" },
+        key: { type: "string", value: "FILE", describe: "Where the parent's secret half is, if not on this stick" },
+        check: { type: "string", value: "FILE", describe: "Check an attestation instead of making one" },
+        anchor: ANCHOR,
+        "parent-key": PARENT_KEY,
+      },
+      examples: [
+        ["noctem audit attest --out report.json", "the report of the log, signed"],
+        ["noctem audit attest --check report.json --anchor heads.txt", "is it this stick's?"],
+      ],
+      run: async (args, io) => await (await import("./audit-attest-run.ts")).attest(args, io),
+    }),
+    defineCommand({
+      name: "export",
+      describe: "Print the signed entries and heads as JSON Lines",
+      positionals: { file: { describe: "a new file; without it standard output", required: false } },
+      options: STICK,
+      run: async (args, io) => (await import("./audit-export-run.ts")).exportLog(args, io),
     }),
   ],
 });

@@ -108,5 +108,32 @@ export const parentCommand = defineCommand({
       },
       run: async (args, io) => await (await import("./parent-door-run.ts")).signPolicy(args, io),
     }),
+    defineCommand({
+      name: "report",
+      describe: "What was done, refused and approved, from checked entries alone",
+      options: {
+        ...STICK,
+        anchor: { type: "string", value: "FILE", describe: "What noctem audit anchor wrote earlier and was kept elsewhere" },
+        "parent-key": { type: "string", value: "FILE", describe: "The parent's public key" },
+        days: { type: "number", value: "N", describe: "Only the last N days", range: { min: 1, max: 36_500, integer: true } },
+        html: { type: "string", value: "FILE", describe: "Into this new file, for a browser without a network" },
+      },
+      examples: [["noctem parent report --html report.html", "one file that anybody can read"]],
+      run: async (args, io) => (await import("./audit-report-run.ts")).report(args, io),
+    }),
+    defineCommand({
+      name: "cosign",
+      describe: "Check the log, and countersign its heads with the parent's key",
+      about: [
+        "A copy of the heart can then be checked anywhere with nothing but the parent's public key: noctem audit verify --parent-key FILE.",
+      ],
+      options: {
+        ...STICK,
+        ...PASSPHRASE_OPTION,
+        ...KEY,
+        file: { type: "string", value: "FILE", describe: "Also into this new file, to be kept elsewhere as an anchor" },
+      },
+      run: async (args, io) => await (await import("./parent-cosign-run.ts")).cosignLog(args, io),
+    }),
   ],
 });

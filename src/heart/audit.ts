@@ -35,6 +35,8 @@ export interface HeartAudit {
    * remembered, or the file was made anew since. The cost is that of what came.
    */
   newBeginnings(): { readonly session: string; readonly remembered: readonly string[]; readonly leaves: readonly string[] } | null;
+  /** The newest heads that the parent countersigned. */
+  keepCosigned(note: string): Result<void, HeartError>;
   /** Takes in leaves of another copy that this one cannot merge, with the checkpoint they were signed in. Those that are here are left out. */
   keepVersion(session: string, leaves: readonly string[], checkpoint: string): Result<number, HeartError>;
 }
@@ -68,6 +70,8 @@ const BEGINNING = `select b.body as leaf from entry e join entry_body b on b.n =
 const BEGINNINGS = `select b.body as leaf from entry e cross join entry_body b on b.n = e.n
   where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
 const ID = /^[0-9a-f]{32}$/;
+/** Key of the register with the parent's countersignature; no session has this name. */
+export const COSIGNED_CELL = "cosigned";
 /** Key of the note that says which sessions nobody had committed to when this file's last session began. */
 const HEADS = "audit";
 const Remembered = v.strictObject({ n: v.pipe(v.number(), v.safeInteger()), session: v.string(), also: v.array(v.string()) });
@@ -151,6 +155,11 @@ export function heartAudit(store: TypedStore): HeartAudit {
         const leaves = db.all(BEGINNINGS, n).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : []));
         return { session, remembered: also, leaves };
       }, null),
+    keepCosigned: (note) =>
+      transactIn(store, (stamps) => {
+        putCheckpoint(stamps, COSIGNED_CELL, note);
+        return ok(undefined);
+      }),
     keepVersion: (session, leaves, checkpoint) =>
       transactIn(store, (stamps) => {
         const fresh = leaves.filter((leaf) => !isTaken(store, leafKey(store, session, leaf)));

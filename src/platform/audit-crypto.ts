@@ -49,7 +49,7 @@ const KeyFile = v.strictObject({
 });
 const LIMIT = 16_384;
 
-/** The key that certifies sessions, made on first need. It signs nothing else. The error is a sentence without secrets in it. */
+/** The key that certifies sessions, made on first need. Anchors and attestations that it signs begin otherwise than a certificate. The error is a sentence without secrets in it. */
 export function stickKey(keysDir: string, heart: string): Result<SigningKey, string> {
   const path = join(keysDir, STICK_KEY_FILE);
   const read = heartFiles.read(path, LIMIT);
