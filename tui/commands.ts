@@ -26,6 +26,7 @@ export const COMMANDS: readonly SlashCommand[] = [
   { name: "import", takes: "FILE", describe: "copy a model that is on this computer" },
   { name: "cancel", takes: "", describe: "stop downloads and copies" },
   { name: "tasks", takes: "", describe: "what runs beside the conversation" },
+  { name: "approvals", takes: "", describe: "questions that wait for an answer" },
   { name: "theme", takes: "NAME", describe: "auto, dark, light or none, until you leave" },
   { name: "redraw", takes: "", describe: "draw the screen anew" },
   { name: "quit", takes: "", describe: "leave" },

@@ -1,6 +1,7 @@
 import type { MessageId, SessionId } from "../src/lib/brand.ts";
 import { visibleText } from "../src/lib/message.ts";
 import type { SessionEvent } from "../src/session/event.ts";
+import { ApprovalPane } from "./approval-pane.ts";
 import { complete, isCommandLine, parseSlash, type SlashCommand } from "./commands.ts";
 import type { TuiDeps } from "./deps.ts";
 import { drawFrame, type Frame, modelItems, sessionItems } from "./frame.ts";
@@ -10,6 +11,8 @@ import { inputToList, type ListItem, type ListState, matching, openList } from "
 import type { Match, TranscriptLayout } from "./panes/scroll.ts";
 import { createTranscript, type Transcript } from "./panes/transcript.ts";
 import { Composer } from "./parts/composer.ts";
+import { toClipboard } from "./parts/clipboard.ts";
+import { whyNotUsed } from "./parts/model-wish.ts";
 import { Speed } from "./parts/speed.ts";
 import { INITIAL_UI, type UiState } from "./state.ts";
 import { type Theme, themeFor, THEMES } from "./theme.ts";
@@ -19,8 +22,6 @@ const AGAIN_MS = 2000;
 const HINT_MS = 4000;
 const AGAIN = "Ctrl-C again to leave";
 const EDITING = "in other words: Enter asks anew, Esc leaves it";
-/** What terminals take through OSC 52 without cutting it. */
-const MAX_CLIPBOARD = 74_000;
 
 /**
  * The chat without a screen: input events in, frames out. Knows no Ink and no terminal, so that what a key does can be
@@ -40,10 +41,12 @@ export class Controller implements Disposable {
   #lastQuit = Number.NEGATIVE_INFINITY;
   #forgetHint: () => void = () => undefined;
   readonly #speed = new Speed();
+  readonly #approvals: ApprovalPane;
 
   /** `changed` asks for a frame: at once after a key, soon after anything else. `leave` ends the chat. */
   constructor(deps: TuiDeps, changed: (urgent: boolean) => void, leave: (code: number) => void) {
     this.#deps = deps;
+    this.#approvals = new ApprovalPane(deps);
     this.#changed = changed;
     this.#leave = leave;
     this.#theme = themeFor(deps.theme);
@@ -71,6 +74,7 @@ export class Controller implements Disposable {
         composer: (room) => this.#composer.frame(room),
         suggestions: this.#suggestions(),
         failure: view.lastFailure ? this.#deps.explain(view.lastFailure) : null,
+        approval: this.#approvals.isOpen ? (wide, high) => this.#approvals.frame(wide, high, this.#theme) : null,
         workspace: this.#deps.workspace,
         hint: this.#ui.hint ?? this.#standingHint(),
         tokensPerSecond: this.#speed.tokensPerSecond(view, this.#deps.timers.monotonic()),
@@ -85,6 +89,7 @@ export class Controller implements Disposable {
 
   handle(event: InputEvent): void {
     if (this.#deps.session.view().stick === "gone") this.#whileGone(event);
+    else if (this.#approvals.takes(event)) this.#hint(null);
     else if (this.#listOpen() !== null) this.#listKey(event);
     else if (event.kind === "wheel") this.#scrollBy(event.rows);
     else if (event.kind === "paste") this.#paste(event.text, event.bracketed);
@@ -96,6 +101,7 @@ export class Controller implements Disposable {
 
   #heard(event: SessionEvent): void {
     this.#speed.hear(event, this.#deps.timers.monotonic());
+    if (event.type === "approvals") this.#approvals.heard();
     if (event.type === "session-opened") this.#ui = { ...this.#ui, top: null, find: null, editing: null };
     // The message may not be on the path any more.
     if (event.type === "path-changed" && this.#ui.editing !== null && !event.path.some(({ message }) => message.id === this.#ui.editing))
@@ -155,6 +161,9 @@ export class Controller implements Disposable {
         return this.#deps.terminal.suspend();
       case "redraw":
         return;
+      case "approvals":
+        this.#ui = { ...this.#ui, overlay: null };
+        return this.#approvals.open() ? undefined : this.#hint("nothing waits for an answer");
       case "tasks":
         this.#ui = { ...this.#ui, overlay: this.#ui.overlay?.kind === "tasks" ? null : { kind: "tasks", top: 0 } };
         return;
@@ -341,7 +350,8 @@ export class Controller implements Disposable {
         for (const job of session.view().jobs) if (job.state === "running") session.dispatch({ type: "cancel-job", job: job.id });
         return;
       case "tasks":
-        return this.#act("tasks", "");
+      case "approvals":
+        return this.#act(name, "");
       case "theme":
         return this.#needs(argument, `one of ${THEMES.join(", ")}`, (wanted) => this.#useTheme(wanted));
       case "redraw":
@@ -369,17 +379,9 @@ export class Controller implements Disposable {
   #useModel(wanted: string): void {
     const { session } = this.#deps;
     if (wanted === "auto") return session.dispatch({ type: "use-model", name: null });
-    const known = session.view().catalogue.find((model) => model.name === wanted);
-    if (!known && session.view().catalogue.length > 0 && !wanted.includes("/"))
-      return this.#hint(`there is no model called ${wanted}; /models lists them`);
-    // A path, and a name as long as there is no list, is for the session to judge.
-    if (!known || known.state === "ready") return session.dispatch({ type: "use-model", name: wanted });
-    const way = {
-      downloadable: `/pull ${wanted} downloads it`,
-      "found-on-host": `/import ${known.path ?? ""} copies it`,
-      broken: known.verdict,
-    };
-    this.#hint(`${wanted} is not on the stick; ${way[known.state]}`);
+    const fault = whyNotUsed(wanted, session.view().catalogue);
+    if (fault === null) session.dispatch({ type: "use-model", name: wanted });
+    else this.#hint(fault);
   }
 
   #useTheme(wanted: string): void {
@@ -414,10 +416,9 @@ export class Controller implements Disposable {
     const answers = this.#deps.session.view().path.filter(({ message }) => message.role === "assistant" && !message.redacted);
     const message = answers.at(-(Number.parseInt(argument, 10) || 1))?.message;
     if (!message) return this.#hint("there is no such answer");
-    const bytes = new TextEncoder().encode(visibleText(message.spans));
-    if (bytes.length > MAX_CLIPBOARD) return this.#hint(`too long for the clipboard (${bytes.length} bytes); /export writes it to a file`);
-    this.#deps.terminal.send(`\u001b]52;c;${bytes.toBase64()}\u0007`);
-    this.#hint(`${bytes.length} bytes handed to the terminal's clipboard`);
+    const { sequence, said } = toClipboard(visibleText(message.spans));
+    if (sequence !== null) this.#deps.terminal.send(sequence);
+    this.#hint(said);
   }
 
   #find(argument: string): void {

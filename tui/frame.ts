@@ -33,6 +33,8 @@ export interface FrameInput {
   /** Commands that the draft may become; the person chooses among them. */
   readonly suggestions: readonly SlashCommand[];
   readonly failure: string | null;
+  /** The question that is open, in so many cells; null where none is. */
+  readonly approval: ((width: number, height: number) => readonly string[] | null) | null;
   readonly workspace: string;
   /** Takes the place of the status. */
   readonly hint: string | null;
@@ -43,6 +45,9 @@ export interface FrameInput {
 const WIDE = 120;
 const TASK_COLUMN = 28;
 const PROMPT = "> ";
+/** Rows from which on the conversation stays in sight above a question, and what part of them the question takes. */
+const ROOMY = 26;
+const QUESTION_SHARE = 0.6;
 
 /** The whole screen as rows. Pure: the same input draws the same screen. */
 export function drawFrame(input: FrameInput, width: number, height: number): Frame {
@@ -56,14 +61,23 @@ export function drawFrame(input: FrameInput, width: number, height: number): Fra
   const jobs = column ? [] : jobRows(open, height < 16 ? 1 : 3, width, theme);
   const room = Math.max(1, height - prompt.length - 1 - jobs.length);
   const chatWidth = column ? width - TASK_COLUMN - 1 : width;
-  const main = mainPane(input, chatWidth, room);
-  const body = column ? besideTasks(main.rows, open, room, theme) : main.rows;
+  const asked = input.approval === null ? 0 : room >= ROOMY ? Math.floor(room * QUESTION_SHARE) : room;
+  const question = input.approval?.(chatWidth, asked) ?? [];
+  const main = mainPane(input, chatWidth, Math.max(1, room - asked));
+  const beside = [...main.rows.slice(0, room - asked), ...fill(question, asked)];
+  const body = column ? besideTasks(beside, open, room, theme) : beside;
   const suggestions = suggestionRows(input, width, Math.min(8, room - 1));
   const covered = suggestions.length > 0 ? [...body.slice(0, room - suggestions.length), ...suggestions] : body;
   // Panes keep to their width; what could not, in a window of a few cells, is cut here and never wraps.
   const rows = [...covered, ...jobs, status, ...prompt].slice(-height).map((row) => fit(row, width));
   const cursor = { x: Math.min(width - 1, PROMPT.length + composer.cursor.x), y: height - prompt.length + composer.cursor.y };
-  return { rows, cursor: isModal(ui) ? null : cursor, room, chatWidth, overlayRows: main.overlayRows };
+  return {
+    rows,
+    cursor: isModal(ui) || asked > 0 ? null : cursor,
+    room: Math.max(1, room - asked),
+    chatWidth,
+    overlayRows: main.overlayRows,
+  };
 }
 
 const isModal = (ui: UiState) => ui.overlay?.kind === "sessions" || ui.overlay?.kind === "models";
@@ -173,8 +187,9 @@ function besideTasks(rows: readonly string[], open: ViewState["jobs"], room: num
   return rows.map((row, index) => `${pad(tasks[index] ?? "", TASK_COLUMN)}${theme.dim("│")}${row}`);
 }
 
-function suggestionRows({ suggestions, ui, theme }: FrameInput, width: number, most: number): string[] {
-  const found = ui.overlay === null ? suggestions : [];
+function suggestionRows({ suggestions, approval, ui, theme }: FrameInput, width: number, most: number): string[] {
+  // Nothing may cover a question: its rows count as read.
+  const found = ui.overlay === null && approval === null ? suggestions : [];
   const first = Math.max(0, Math.min(ui.suggestion - most + 1, found.length - most));
   return found.slice(first, first + most).map((command, index) => {
     const chosen = first + index === ui.suggestion;

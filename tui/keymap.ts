@@ -8,6 +8,7 @@ export type Action =
   | "suspend"
   | "redraw"
   | "tasks"
+  | "approvals"
   | "complete"
   | "promote-paste"
   | "page-up"
@@ -29,6 +30,7 @@ const KEYS: Readonly<Record<string, Action>> = {
   "\u0004": "delete-or-quit",
   "\u001a": "suspend",
   "\u000c": "redraw",
+  "\u000f": "approvals", // Ctrl-O
   "\u0014": "tasks",
   "\t": "complete",
   "\u0007": "promote-paste", // Ctrl-G
@@ -64,6 +66,27 @@ const FIND_KEYS: Readonly<Record<string, FindAction>> = {
 
 export const findActionOf = (raw: string): FindAction | null => FIND_KEYS[raw] ?? null;
 
+/** While a question is open. Letters of its answer are none of these. */
+export type ApprovalAction = "later" | "next" | "deny" | "rehearse" | "submit" | "page-down" | "page-up" | "down" | "up";
+const APPROVAL_KEYS: Readonly<Record<string, ApprovalAction>> = {
+  "\u001b": "later",
+  "\u000f": "later",
+  "\u0003": "later",
+  "\t": "next",
+  d: "deny",
+  r: "rehearse",
+  "\r": "submit",
+  " ": "page-down",
+  "\u001b[6~": "page-down",
+  "\u001b[5~": "page-up",
+  "\u001b[B": "down",
+  "\u001bOB": "down",
+  "\u001b[A": "up",
+  "\u001bOA": "up",
+};
+
+export const approvalActionOf = (raw: string): ApprovalAction | null => APPROVAL_KEYS[raw] ?? null;
+
 /** For /help. */
 export const KEY_HELP: readonly (readonly [string, string])[] = [
   ["Enter", "send"],
@@ -77,6 +100,7 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ["Tab", "complete a command"],
   ["Ctrl-G", "take a pasted piece as your own words"],
   ["Ctrl-T", "tasks"],
+  ["Ctrl-O", "questions that wait; read to the end, then type allow, or d to deny"],
   ["Ctrl-L", "draw the screen anew"],
   ["Ctrl-Z", "suspend"],
   ["Ctrl-A E B F K U W Y, Alt-B F D", "edit as in Emacs; Ctrl-- undoes"],

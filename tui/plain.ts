@@ -32,6 +32,8 @@ export async function startPlain(deps: PlainDeps): Promise<number> {
 class PlainChat implements Disposable {
   readonly #deps: PlainDeps;
   readonly #stopListening: () => void;
+  /** Questions that were mentioned. */
+  readonly #told = new Set<string>();
   #streaming = false;
   #reasoning = false;
   #listed: readonly SessionId[] = [];
@@ -273,6 +275,14 @@ class PlainChat implements Disposable {
         if (event.state.kind === "none") write(`(no model. ${chatText(event.state.hint)})\n`);
         if (event.state.kind === "failed") write(`(${chatText(event.state.name)} does not load)\n`);
         return;
+      case "approvals": {
+        const fresh = event.approvals.filter(({ id }) => !this.#told.has(id));
+        for (const { id, skill } of fresh) {
+          this.#told.add(id);
+          write(`(${skill} waits for an answer: noctem approvals show ${id.slice(0, 8)}, in another terminal)\n`);
+        }
+        return;
+      }
       case "stick":
         return write(event.state === "gone" ? "The stick is gone. Put it back to go on.\n" : "The stick is back.\n");
       default:

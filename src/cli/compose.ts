@@ -16,6 +16,7 @@ import type { SessionConfig, SessionDeps } from "../session/deps.ts";
 import type { GenerationOptions } from "../session/options.ts";
 import type { SessionPort } from "../session/port.ts";
 import { createSession } from "../session/session.ts";
+import { approvalSource } from "./approval-source.ts";
 import type { CommandIo } from "./command.ts";
 import { careAfterSitting } from "./daily-care.ts";
 import { EngineModels } from "./engine-models.ts";
@@ -83,6 +84,7 @@ async function sit(
   const limits = edge === "headless" ? { cancel: SCRIPT_PATIENCE } : {};
   await using engine = createEngineHost({ spawn: models.spawn, timers: systemTimers, limits });
   const { clock, random } = heartDeps();
+  const approvals = edge === "tui" && heart.current.mode.kind === "stored" ? approvalSource(layout, () => heart.current, io) : null;
   const deps: SessionDeps = {
     heart: heart.current,
     memoryHeart: openMemoryHeart,
@@ -94,6 +96,7 @@ async function sit(
     random,
     every: (ms, tick) => systemTimers.every(ms, tick),
     writeNewFile: (path, text) => writeToWorkspace(request.workspace, path, text),
+    ...(approvals === null ? {} : { approvals, typedIntegrity: () => (approvals.locked() ? 2 : 3) }),
     hostBytes: () => process.memoryUsage.rss(),
     describe: {
       heart: (error) => heartErrorText(error).text,

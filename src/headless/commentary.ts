@@ -63,6 +63,7 @@ export class Commentary {
       case "prompt-queued":
       case "turn-prompt":
       case "turn-reasoning":
+      case "approvals":
       case "sessions-listed":
       case "models-listed":
       case "job":

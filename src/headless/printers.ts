@@ -118,6 +118,7 @@ function streamLine(event: SessionEvent): Record<string, unknown> | null {
     case "prompt-queued":
     case "turn-ended":
     case "turn-failed":
+    case "approvals":
     case "sessions-listed":
     case "models-listed":
     case "job":

@@ -1,5 +1,6 @@
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import type { Span } from "../lib/message.ts";
+import type { ApprovalAnswer } from "./approvals.ts";
 
 /**
  * All that an edge (TUI, headless, Signal) can ask of a session. Dispatching never throws and never blocks: what comes of
@@ -28,5 +29,8 @@ export type SessionCommand =
   | { readonly type: "import-model"; readonly path: string }
   /** Stops a background job (a download, say) by its id. */
   | { readonly type: "cancel-job"; readonly job: string }
+  /** A person's answer to a question that waits, to exactly what was shown. */
+  | ({ readonly type: "answer-approval" } & ApprovalAnswer)
+  | { readonly type: "rehearse-approval"; readonly id: string }
   /** Writes the shown session as Markdown to a file of the workspace. */
   | { readonly type: "export"; readonly path: string };

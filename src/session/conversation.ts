@@ -72,7 +72,14 @@ export class Conversation {
 
   /** Stores a person's message and shows it. */
   ask(parent: MessageId | null, spans: readonly Span[]): Result<Message, HeartError> {
-    const stored = this.#append({ parent, role: "user", spans, label: labelOf(spans), origin: this.#origin, reply: null });
+    const stored = this.#append({
+      parent,
+      role: "user",
+      spans,
+      label: labelOf(spans, this.#deps.typedIntegrity?.()),
+      origin: this.#origin,
+      reply: null,
+    });
     if (!stored.ok) return stored;
     if (parent === this.leaf) this.#emit({ type: "message-appended", shown: alone(stored.value) });
     else this.refresh();

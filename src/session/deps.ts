@@ -5,6 +5,7 @@ import type { Result } from "../lib/result.ts";
 import type { EngineError, LoadedModel, ModelEngine, ThreadPlan } from "../engine/port.ts";
 import type { Heart, HeartError } from "../heart/port.ts";
 import type { ModelError, ModelLibrary, PlacementWish } from "../models/port.ts";
+import type { ApprovalSource } from "./approvals.ts";
 import type { GenerationOptions } from "./options.ts";
 
 /** What a session works with. It owns none of it: the composition root opens and closes. */
@@ -24,6 +25,10 @@ export interface SessionDeps {
   readonly every: (ms: number, tick: () => void) => () => void;
   /** Writes a file of the person's workspace; the error is a sentence. Never overwrites. */
   readonly writeNewFile: (path: string, text: string) => Result<string, string>;
+  /** Questions that wait in the heart; none where nobody could answer them here. */
+  readonly approvals?: ApprovalSource;
+  /** What typed words speak with: less while there is a parent who has not opened the door. */
+  readonly typedIntegrity?: () => 2 | 3;
   /** Resident bytes of this process. */
   readonly hostBytes: () => number;
   /** Sentences for errors that reach a person as a notice or a job's detail. */

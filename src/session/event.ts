@@ -3,6 +3,7 @@ import type { Message, ModelTier, ReplyFacts, StopReason } from "../lib/message.
 import type { EngineCage, EngineError } from "../engine/port.ts";
 import type { HeartError } from "../heart/port.ts";
 import type { ModelError } from "../models/port.ts";
+import type { ShownApproval } from "./approvals.ts";
 
 /** A conversation in the list of the switcher. */
 export interface SessionSummary {
@@ -130,6 +131,8 @@ export type SessionEvent =
   | { readonly type: "sessions-listed"; readonly sessions: readonly SessionSummary[] }
   | { readonly type: "models-listed"; readonly models: readonly ModelSummary[] }
   | { readonly type: "job"; readonly job: Job }
+  /** Questions that wait changed, or a second passed while there are some. */
+  | { readonly type: "approvals"; readonly approvals: readonly ShownApproval[] }
   /** `gone`: the stick was pulled. Edges hide what they show until the same heart is back. */
   | { readonly type: "stick"; readonly state: "present" | "gone" }
   | { readonly type: "stats"; readonly hostBytes: number; readonly engineBytes: number; readonly gpuBytes: number }

@@ -7,15 +7,15 @@ const own = (i: Label["i"], p: readonly string[]): Label => ({ c: Confidentialit
  * The label of a person's message. What was typed speaks with the person's voice; what was pasted is data. Standard input
  * that is the whole prompt was chosen by whoever wrote the command line; beside typed words it is data.
  */
-export function labelOf(spans: readonly Span[]): Label {
+export function labelOf(spans: readonly Span[], typed: 2 | 3 = Integrity.PARENT_CONSOLE): Label {
   const whole = spans.every((span) => span.kind === "piped");
-  return spans.map((span) => spanLabel(span, whole)).reduce(join, own(Integrity.PARENT_CONSOLE, []));
+  return spans.map((span) => spanLabel(span, whole, typed)).reduce(join, own(Integrity.PARENT_CONSOLE, []));
 }
 
-function spanLabel(span: Span, whole: boolean): Label {
+function spanLabel(span: Span, whole: boolean, typed: 2 | 3): Label {
   switch (span.kind) {
     case "typed":
-      return own(Integrity.PARENT_CONSOLE, []);
+      return own(typed, []);
     case "piped":
       return own(whole ? Integrity.PARENT_REMOTE : Integrity.UNTRUSTED, ["stdin"]);
     case "pasted":

@@ -5,6 +5,7 @@ import type { EngineError, LoadedModel } from "../engine/port.ts";
 import type { HeartError } from "../heart/port.ts";
 import { type Route, route } from "../agent/route.ts";
 import { runTurn, type TurnListener, type TurnRequest } from "../agent/turn.ts";
+import { sameApprovals } from "./approvals.ts";
 import type { SessionCommand } from "./command.ts";
 import { type Answer, Conversation } from "./conversation.ts";
 import { type SessionConfig, type SessionDeps, systemPrompt } from "./deps.ts";
@@ -110,6 +111,11 @@ class Session implements SessionPort {
         return this.#jobs.importFile(command.path);
       case "cancel-job":
         return this.#jobs.cancel(command.job);
+      case "answer-approval":
+        return void this.#answerApproval(command);
+      case "rehearse-approval":
+        if (this.#deps.approvals?.rehearse(command.id) !== true) this.#notice("warning", "That cannot be rehearsed any more.");
+        return;
       case "open-session":
       case "new-session":
         // Whoever leaves a conversation does not want to wait for its answer; what there is of it is kept.
@@ -324,11 +330,27 @@ class Session implements SessionPort {
     return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) >>> 1;
   }
 
+  // Questions that wait
+
+  async #answerApproval({ type: _, ...answer }: Extract<SessionCommand, { type: "answer-approval" }>): Promise<void> {
+    const said = (await this.#deps.approvals?.answer(answer)) ?? null;
+    if (this.#closed) return;
+    if (said !== null) this.#notice("info", said);
+    this.#lookForApprovals();
+  }
+
+  /** While some wait, every second: their time is running. */
+  #lookForApprovals(): void {
+    const found = this.#deps.approvals?.waiting() ?? [];
+    if (!sameApprovals(found, this.#view.approvals)) this.#emit({ type: "approvals", approvals: found });
+  }
+
   // What happens outside: other processes, the stick, memory
 
   #watch(): void {
     if (this.#view.stick === "gone") return this.#tryReturn();
     if (this.#conversation.onStick && !this.#deps.stickPresent()) return this.#stickGone();
+    this.#lookForApprovals();
     if (!this.#working) this.#conversation.refreshIfChanged();
     else if (this.#ticks++ % STATS_EVERY_TICKS === 0) void this.#reportMemory();
   }

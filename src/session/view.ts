@@ -1,5 +1,6 @@
 import type { MessageId } from "../lib/brand.ts";
 import type { ModelTier, ReplyFacts } from "../lib/message.ts";
+import type { ShownApproval } from "./approvals.ts";
 import type { Job, ModelState, ModelSummary, SessionEvent, SessionSummary, ShownMessage, StoreState, TurnFailure } from "./event.ts";
 
 /** The answer being generated; its text is plain, not yet a message. */
@@ -40,6 +41,8 @@ export interface ViewState {
   readonly jobs: readonly Job[];
   readonly sessions: readonly SessionSummary[];
   readonly catalogue: readonly ModelSummary[];
+  /** Questions that wait for this person, the oldest first. */
+  readonly approvals: readonly ShownApproval[];
   readonly stick: "present" | "gone";
   readonly memory: { readonly hostBytes: number; readonly engineBytes: number; readonly gpuBytes: number };
 }
@@ -62,6 +65,7 @@ export const INITIAL_VIEW: ViewState = {
   jobs: [],
   sessions: [],
   catalogue: [],
+  approvals: [],
   stick: "present",
   memory: { hostBytes: 0, engineBytes: 0, gpuBytes: 0 },
 };
@@ -133,6 +137,8 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
       return { ...view, catalogue: event.models };
     case "job":
       return { ...view, jobs: upsertJob(view.jobs, event.job) };
+    case "approvals":
+      return { ...view, approvals: event.approvals };
     case "stick":
       return { ...view, stick: event.state };
     case "stats":

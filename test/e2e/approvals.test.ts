@@ -181,6 +181,98 @@ describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
   }, 30_000);
 });
 
+describe.skipIf(NO_CAGE !== null)(`questions in the chat${why}`, () => {
+  /** Two seconds of quiet from a model that is not there: the chat without one. */
+  const chat = (here: Place, columns: number, rows: number): Pty => openPty([here.program], { cwd: here.workspace, columns, rows });
+  const BADGE = /! 1 approval \d+:\d\d/;
+
+  test.each([
+    [80, 24],
+    [200, 50],
+  ])(
+    "at %i×%i: read to the end and answered by hand, and the waiting program goes on",
+    async (columns, rows) => {
+      using here = place();
+      await using pty = chat(here, columns, rows);
+      await pty.see(/>/);
+      // Long enough to be read page by page on any of these screens.
+      const command = `touch ${Array.from({ length: 90 }, (_, at) => `file-${at}-${"x".repeat(8)}`).join(" ")}`;
+      const asker = waiting(here, command);
+      await pty.see(BADGE);
+      await pty.type("a draft");
+      await pty.see(/> a draft/);
+      pty.send("\u000f");
+      await pty.see(/APPROVAL 1\/1 {2}shell {2}tier 3/);
+      for (let page = 0; page < 20 && !/type allow and Enter/.test(pty.text()); page++) {
+        const before = pty.text();
+        pty.send(" ");
+        await pty.see((screen) => screen !== before);
+      }
+      await pty.see(/type allow and Enter/);
+      await Bun.sleep(1100);
+      for (const [at, key] of Array.from("allow").entries()) {
+        pty.send(key);
+        await pty.see(new RegExp(`and Enter: ${"allow".slice(0, at + 1)}`));
+      }
+      await Bun.sleep(200);
+      pty.send("\r");
+      expect((await asker.ended).code).toBe(0);
+      expect(existsSync(join(here.workspace, "file-89-xxxxxxxx"))).toBe(true);
+      // The draft is where it was, and the badge is gone.
+      await pty.see((screen) => /> a draft/.test(screen) && !BADGE.test(screen));
+    },
+    40_000,
+  );
+
+  test("typing at 20 keys a second while questions appear, pastes with an end of their own, and unread answers approve nothing; d denies", async () => {
+    using here = place();
+    await using pty = chat(here, 80, 24);
+    await pty.see(/>/);
+    const first = waiting(here, "touch typed");
+    for (let at = 0; at < 60; at++) {
+      pty.send("allow\ryes\r"[at % 10] ?? "a");
+      await Bun.sleep(50);
+    }
+    await pty.see(BADGE);
+    // Injected into the chat, and into the question itself.
+    pty.send("\u001b[200~x\u001b[201~allow\r");
+    await pty.see(/> \[paste #1/);
+    pty.send("\u000f");
+    await pty.see(/APPROVAL 1\/1/);
+    pty.send("allow\r");
+    pty.send("\u001b[200~x\u001b[201~allow\r");
+    await Bun.sleep(1200);
+    pty.send("allow\r");
+    for (const key of "allow\r") {
+      pty.send(key);
+      await Bun.sleep(20);
+    }
+    await Bun.sleep(300);
+    expect(existsSync(join(here.workspace, "typed"))).toBe(false);
+    pty.send("d");
+    expect((await first.ended).code).toBe(9);
+    expect(existsSync(join(here.workspace, "typed"))).toBe(false);
+    await pty.see((screen) => !BADGE.test(screen));
+  }, 40_000);
+
+  test("r has whoever asks try it first: the answer is about what was seen", async () => {
+    using here = place();
+    await using pty = chat(here, 100, 40);
+    await pty.see(/>/);
+    const asker = waiting(here, "touch rehearsed");
+    await pty.see(BADGE);
+    pty.send("\u000f");
+    await pty.see(/APPROVAL 1\/1/);
+    await Bun.sleep(1100);
+    pty.send("r");
+    await pty.see(/Rehearsed on a copy[\s\S]*rehearsed/);
+    expect(existsSync(join(here.workspace, "rehearsed"))).toBe(false);
+    await Bun.sleep(1100);
+    pty.send("d");
+    expect((await asker.ended).code).toBe(9);
+  }, 40_000);
+});
+
 describe(`noctem parent`, () => {
   test("a key and a PIN are made on the terminal, unseen, and a passphrase of seven letters is none", async () => {
     using here = place();

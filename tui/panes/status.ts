@@ -1,5 +1,6 @@
 import type { ModelState } from "../../src/session/event.ts";
 import type { ViewState } from "../../src/session/view.ts";
+import { clockText } from "./approvals.ts";
 import { cells, fit, pad } from "../text/rows.ts";
 import { chatText } from "../text/sanitise.ts";
 import type { Theme } from "../theme.ts";
@@ -27,6 +28,7 @@ function row(
 ): { readonly text: string; readonly dropped: boolean } {
   const tier = view.live?.tier ?? view.lastReply?.tier ?? "quick";
   const parts: { readonly text: string; readonly keep: number }[] = [
+    { text: approvalText(view), keep: 10 },
     { text: markOf(view), keep: 9 },
     { text: modelText(view.models[tier], tier, width, nameOf), keep: 8 },
     { text: speedText(facts.tokensPerSecond), keep: 6 },
@@ -41,6 +43,13 @@ function row(
     const least = parts.reduce((low, part) => (part.keep < low.keep ? part : low));
     parts.splice(parts.indexOf(least), 1);
   }
+}
+
+/** With the time of the one that ends first. */
+function approvalText({ approvals }: ViewState): string {
+  if (approvals.length === 0) return "";
+  const left = Math.min(...approvals.map(({ secondsLeft }) => secondsLeft));
+  return `! ${approvals.length} approval${approvals.length === 1 ? "" : "s"} ${clockText(left)} Ctrl-O`;
 }
 
 function markOf(view: ViewState): string {

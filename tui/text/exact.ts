@@ -12,6 +12,8 @@ export interface ExactText {
 export interface ExactOptions {
   /** Command lines and paths: right-to-left letters are spelled out too, because terminals reorder them unasked. */
   readonly argv: boolean;
+  /** It was spelled out before, by whoever made it safe: backslashes stay as they are. */
+  readonly spelled?: true;
 }
 
 const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}\u115f\u1160\u3164\uffa0\u2800\u00ad]/u;
@@ -22,7 +24,7 @@ const RIGHT_TO_LEFT =
   /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Samaritan}\p{Script=Mandaic}\p{Script=Adlam}\p{Script=Hanifi_Rohingya}]/u;
 const MAX_MARKS = 2;
 
-export function exactText(text: string, { argv }: ExactOptions): ExactText {
+export function exactText(text: string, { argv, spelled: wasSpelled }: ExactOptions): ExactText {
   let out = "";
   let odd = 0;
   let marks = 0;
@@ -30,7 +32,7 @@ export function exactText(text: string, { argv }: ExactOptions): ExactText {
     marks = MARK.test(character) ? marks + 1 : 0;
     if (character === "\n") out += "\n";
     else if (character === "\t") out += "\\t";
-    else if (character === "\\") out += "\\\\";
+    else if (character === "\\") out += wasSpelled ? "\\" : "\\\\";
     else if (isOdd(character, marks, argv)) {
       odd++;
       out += spelled(character);
