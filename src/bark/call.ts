@@ -2,9 +2,9 @@ import type { Json } from "../lib/canonical-json.ts";
 import type { Label } from "../lib/label.ts";
 import type { Result } from "../lib/result.ts";
 import type { CagePlan } from "./cage/types.ts";
-import type { Executed } from "./execute.ts";
 import type { AccessObject, AccessRequest, Argument, BarkTier, Sink } from "./types.ts";
 import type { Change } from "./workspace/types.ts";
+import type { Executed } from "./outcome.ts";
 
 /** One call, complete: what is asked of the monitor, and the one effect that follows if it says yes. */
 export interface PreparedCall {

@@ -5,45 +5,11 @@ import type { Effect, PreparedCall, SkillRefusal } from "./call.ts";
 import { describeRun } from "./cage/describe.ts";
 import type { Cage, CageError, CageLevel, CageOutcome, CagePlan, RunView } from "./cage/types.ts";
 import { refusedOf } from "./proxy/report.ts";
-import type { Blocked, CallStatus } from "./monitor/monitor.ts";
 import type { PermitDesk } from "./monitor/permit.ts";
 import type { Permit } from "./types.ts";
 import { type Change, type JudgedChange, shownPath } from "./workspace/types.ts";
 import type { Clock } from "../lib/ports.ts";
-
-/** What came of an effect. */
-export interface Executed {
-  readonly status: CallStatus;
-  readonly text: string;
-  readonly blocked: readonly Blocked[];
-  readonly incidents: readonly { readonly rule: string; readonly reason: string }[];
-  readonly cage: CageOutcome | null;
-  /** How the process was held, or what this host has where that was too little; null where none was to run. */
-  readonly level: CageLevel | null;
-  /** What became of the workspace; null when nothing was to. */
-  readonly workspace: WorkspaceReport | null;
-}
-
-export interface WorkspaceReport {
-  readonly applied: readonly string[];
-  readonly leftOut: readonly JudgedChange[];
-  /** Wait for a person, with all their bytes kept under the name `waiting`. */
-  readonly pending: readonly JudgedChange[];
-  readonly waiting: string | null;
-  readonly refused: readonly JudgedChange[];
-  /** Changed on the host meanwhile and are not kept: untouched. */
-  readonly conflicts: readonly string[];
-  /** For `noctem bark undo`; null when nothing was written. */
-  readonly undo: string | null;
-}
-
-/** What a program did where nothing of it was kept, for a person who is about to answer. Bounded: an answer is about the call, not about this. */
-export interface Rehearsal {
-  readonly status: CallStatus;
-  /** As of a run; null where nothing ran. */
-  readonly cage: CageLevel | null;
-  readonly lines: readonly string[];
-}
+import type { Blocked, CallStatus, Executed, Rehearsal, WorkspaceReport } from "./outcome.ts";
 
 /** Applies changes to a workspace: judged, journalled, and so that they can be taken back. */
 export interface WorkspaceWriter {

@@ -2,7 +2,6 @@ import * as v from "valibot";
 import { HOME } from "../bark/cage/argv.ts";
 import type { CagePlan, Limits, Mount } from "../bark/cage/types.ts";
 import type { FollowingCall, PreparedCall, SkillRefusal } from "../bark/call.ts";
-import type { Executed } from "../bark/execute.ts";
 import type { Policy } from "../bark/policy/schema.ts";
 import { notPublic } from "../bark/proxy/address.ts";
 import { type Asked, askReach } from "../bark/proxy/ask.ts";
@@ -13,6 +12,7 @@ import { mayRead } from "../fetch/robots.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { short } from "./place.ts";
 import type { Skill } from "./types.ts";
+import type { Executed } from "../bark/outcome.ts";
 
 export interface FetchDeps {
   readonly policy: Policy;

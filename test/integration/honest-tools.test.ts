@@ -3,12 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import compiled from "../../profiles/bark/policy.json";
-import type { WorkspaceReport } from "../../src/bark/execute.ts";
 import { loadPolicy } from "../../src/bark/policy/load.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
 import { workspaceSteps } from "../../src/platform/workspace/apply.ts";
 import { workspaceWriter } from "../../src/platform/workspace/writer.ts";
 import { CageRoom, clock, LIMITS, NO_CAGE, sha256 } from "../support/cage.ts";
+import type { WorkspaceReport } from "../../src/bark/outcome.ts";
 
 const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
 const within = (...argv: readonly string[]): boolean => Bun.spawnSync([...argv], { stdio: ["ignore", "ignore", "ignore"] }).exitCode === 0;

@@ -5,7 +5,7 @@ import { Integrity, join, type Label } from "../../lib/label.ts";
 import type { Result } from "../../lib/result.ts";
 import type { PreparedCall } from "../call.ts";
 import type { CageOutcome } from "../cage/types.ts";
-import type { Executed, Executor, Rehearsal, WorkspaceReport } from "../execute.ts";
+import type { Executor } from "../execute.ts";
 import type { NetworkReport } from "../proxy/types.ts";
 import type { AccessRequest, BarkTier, Clearance, Decision, PlanDigest } from "../types.ts";
 import type { GrantDesk, GrantOffer } from "../grants/desk.ts";
@@ -13,6 +13,7 @@ import { shellQuoted } from "../../lib/shell-quote.ts";
 import { decide } from "./decide.ts";
 import { endorse, type TypedLiteral } from "./endorse.ts";
 import type { PermitDesk } from "./permit.ts";
+import type { Blocked, CallStatus, Executed, Rehearsal, WorkspaceReport } from "../outcome.ts";
 
 /** One call as it reaches the monitor: prepared by a skill, in the context that asked for it. */
 export interface CallRequest {
@@ -30,27 +31,6 @@ export interface CallRequest {
   readonly remark: string | null;
   readonly signal: AbortSignal;
 }
-
-/** What could not be done and why, for the person and for `noctem bark blocked`. */
-export interface Blocked {
-  /** The file, host or call. */
-  readonly what: string;
-  readonly rule: string;
-  readonly reason: string;
-  /** What would allow it, or what can be done instead; null when nothing would. */
-  readonly instead: string | null;
-}
-
-export type CallStatus =
-  | "done"
-  /** It ran and ended badly, or was stopped. */
-  | "failed"
-  /** By the monitor or by the person. */
-  | "denied"
-  /** It needed an answer, and none came. */
-  | "unanswered"
-  /** This host cannot hold it. */
-  | "no-cage";
 
 export interface CallReport {
   readonly status: CallStatus;

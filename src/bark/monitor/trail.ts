@@ -3,9 +3,9 @@ import { canonicalJson } from "../../lib/canonical-json.ts";
 import { BOTTOM, type Label } from "../../lib/label.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { networkJson } from "../proxy/report.ts";
-import type { WorkspaceReport } from "../execute.ts";
 import { shownPath } from "../workspace/types.ts";
 import type { AuditTrail, IntentRef, OutcomeEntry } from "./monitor.ts";
+import type { WorkspaceReport } from "../outcome.ts";
 
 /** Names of paths and hosts may be as long as an attacker likes; the log keeps what a person would read. */
 const MOST_TEXT = 1000;

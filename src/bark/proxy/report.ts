@@ -1,6 +1,6 @@
 import type { Json } from "../../lib/canonical-json.ts";
-import type { Blocked } from "../monitor/monitor.ts";
 import type { NetworkReport, ProxyRequest, Reach } from "./types.ts";
+import type { Blocked } from "../outcome.ts";
 
 const placeOf = ({ host, port }: Pick<ProxyRequest, "host" | "port">): string =>
   port === 0 ? host : `${host.includes(":") ? `[${host}]` : host}:${port}`;

@@ -1,7 +1,7 @@
 /** The executor's hand in a workspace: differences are found, judged, applied by the journal, and what may not pass is kept aside or left out. */
 import { basename, dirname } from "node:path";
 import type { FolderView, RunView } from "../../bark/cage/types.ts";
-import type { WorkspaceReport, WorkspaceWriter } from "../../bark/execute.ts";
+import type { WorkspaceWriter } from "../../bark/execute.ts";
 import type { PendingStore } from "../../bark/pending.ts";
 import { diffOfAll, type DiffTexts } from "../../bark/workspace/diff.ts";
 import { judgeJoined } from "../../bark/workspace/git.ts";
@@ -11,6 +11,7 @@ import type { WorkspaceSteps } from "./apply.ts";
 import { beneath, Folder } from "./beneath.ts";
 import { CopiedFolder } from "./copy.ts";
 import { beforeOf, changesOf, type Found } from "./view.ts";
+import type { WorkspaceReport } from "../../bark/outcome.ts";
 
 /** Bytes of a file whose content decides about it, or is shown. */
 const MOST_TEXT = 64 << 10;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import policyJson from "../../../profiles/bark/policy.json";
 import type { PreparedCall } from "../../../src/bark/call.ts";
-import type { Executed, Executor } from "../../../src/bark/execute.ts";
+import type { Executor } from "../../../src/bark/execute.ts";
 import { literalsOf } from "../../../src/bark/monitor/endorse.ts";
 import { type CallReport, type IntentEntry, ReferenceMonitor } from "../../../src/bark/monitor/monitor.ts";
 import { permitDesk } from "../../../src/bark/monitor/permit.ts";
@@ -13,6 +13,7 @@ import { ok } from "../../../src/lib/result.ts";
 import type { FetchReply, FetchRequest } from "../../../src/fetch/protocol.ts";
 import { webFetch } from "../../../src/skills/web-fetch.ts";
 import { clock, sha256 } from "../../support/cage.ts";
+import type { Executed } from "../../../src/bark/outcome.ts";
 
 const policy = policyJson as unknown as Policy;
 const label = (c: Label["c"], i: Label["i"], k: readonly string[] = []): Label => ({ c, k, i, p: [] });
