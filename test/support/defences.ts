@@ -254,8 +254,8 @@ const WORKSPACE: readonly Defence[] = [
   one(
     "Noctem's own folder as a workspace",
     "src/cli/bark-desk.ts",
-    "if (meetsOwnFiles(found, layout))",
-    'if (found === "" && meetsOwnFiles(found, layout))',
+    "if (meetsOwnFiles(found, layout) || isMountedOwn(found, layout))",
+    'if (found === "")',
     "workspace-",
   ),
 ];
@@ -265,8 +265,8 @@ const PATH: readonly Defence[] = [
   one(
     "nobody is a no",
     MONITOR,
-    'if (approvals === null) return "unanswered";',
-    'if (approvals === null) return "allowed";',
+    'if (approvals === null) return bare("unanswered", "nobody");',
+    'if (approvals === null) return bare("allowed", "nobody");',
     "yes-in-words,substitution,unasked,remark-says",
   ),
   one(
