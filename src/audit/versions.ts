@@ -23,8 +23,8 @@ const MOST_VERSIONS = 8;
 
 /**
  * A session of which some entries stand twice, or that has two checkpoints. Copies that met bring the rows of both versions; each was written by another
- * hand (`actor`), on top of a beginning that they share. So for each signed checkpoint the rows of one hand are preferred, each in turn, until they make
- * its tree. Two trees under the session's own key, neither the beginning of the other, are a fork; what is in no signed tree was put there.
+ * hand (`actor`), on top of a beginning that they share, or by copies of one. So for each signed checkpoint the rows of one hand are preferred, each in
+ * turn, the earlier and the later, until they make its tree. Two trees under the session's own key, neither the beginning of the other, are a fork; what is in no signed tree was put there.
  */
 export function judgeVersions(
   rows: readonly LeafRow[],
@@ -45,11 +45,11 @@ export function judgeVersions(
     else bySeq.set(entry.seq, [...all, { hash, actor, used: false }]);
   }
   const actors = [...new Set(rows.map(({ actor }) => actor))].slice(0, MOST_VERSIONS);
-  const chain = (size: number, preferred: number): Leaf[] | null => {
+  const chain = (size: number, preferred: number, pick: 0 | -1): Leaf[] | null => {
     const leaves: Leaf[] = [];
     for (let seq = 0; seq < size; seq++) {
       const all = bySeq.get(seq);
-      const leaf = all?.find(({ actor }) => actor === preferred) ?? all?.[0];
+      const leaf = all?.filter(({ actor }) => actor === preferred).at(pick) ?? all?.at(pick);
       if (leaf === undefined) return null;
       leaves.push(leaf);
     }
@@ -70,7 +70,7 @@ export function judgeVersions(
     }
     const { checkpoint, key } = opened;
     const found = [actor, ...actors.filter((other) => other !== actor)]
-      .map((preferred) => chain(checkpoint.size, preferred))
+      .flatMap((preferred) => [chain(checkpoint.size, preferred, 0), chain(checkpoint.size, preferred, -1)])
       .find((leaves) => leaves !== null && same(rootOfLeaves(leaves), checkpoint.root));
     if (found === undefined || found === null) {
       const missing = Array.from({ length: checkpoint.size }, (_, seq) => seq).find((seq) => !bySeq.has(seq));

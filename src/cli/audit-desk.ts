@@ -12,7 +12,7 @@ import { heartExists } from "./stick.ts";
 
 /** The log of an open heart, under the keys beside it. `opening`: what each of its sessions begins with. */
 export function stickLog(
-  layout: StickLayout,
+  layout: Pick<StickLayout, "keys">,
   heart: Pick<OpenHeart, "audit" | "id">,
   opening: () => readonly Draft[] = () => [],
 ): AuditLog {

@@ -1,17 +1,21 @@
 import { dirname, join } from "node:path";
+import type { Fork } from "../audit/forks.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import { heartCopies } from "../heart/copies.ts";
 import type { MergeReport } from "../heart/merge/merge.ts";
-import { type StoredPlace, withStoredHeart } from "../heart/open.ts";
+import { openHeart, type StoredPlace, withStoredHeart } from "../heart/open.ts";
 import type { HeartError } from "../heart/port.ts";
 import { ok } from "../lib/result.ts";
+import { heartDeps } from "../platform/heart.ts";
 import { noteInLog, syncDraft } from "./audit-desk.ts";
+import { forksBetween, keepForks } from "./audit-forks.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { BUILD_DATE } from "./heart-access.ts";
 import { copyAt, type HeartArguments, type HeartDesk, isThere, withDesk } from "./heart-desk.ts";
 import { scrubBeside, scrubText } from "./heart-scrub.ts";
 import { syncText } from "./heart-sync-text.ts";
+import { count } from "./time-text.ts";
 
 export interface SyncArguments extends HeartArguments {
   readonly other: string;
@@ -39,6 +43,7 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
   const refusal = args.both === true ? giveRefusal(desk, other, dryRun) : null;
   if (refusal !== null) return refusal;
 
+  const forks = forksBetween(desk.place.file, file);
   const took = desk.copies.merge(file, { dryRun });
   if (!took.ok) {
     // Only of a copy that was altered; what never was a heart is a slip of the hand.
@@ -49,10 +54,13 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
   // Before anything is given, so that the other copy has it too and both end alike.
   const noted = dryRun ? null : syncDraft("take", took.value);
   if (noted !== null) noteInLog(desk.layout, [noted], io);
+  tellForks(forks, desk.place, dryRun, io);
   let gave: MergeReport | null = null;
   if (args.both === true) {
+    const back = forksBetween(file, desk.place.file);
     const given = heartCopies(desk.deps, other, BUILD_DATE).merge(desk.place.file, { dryRun });
     if (!given.ok) return refuseGiving(desk, given.error, file, dryRun);
+    tellForks(back, other, dryRun, io);
     gave = given.value;
   }
   const words = { other: forTerminal(args.other), dryRun, verbose: args.verbose === true };
@@ -66,6 +74,16 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
     ...scrubbed.map(({ of, ...done }) => scrubText(done, of)),
   ];
   return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }), backups: scrubbed }, text.join(""));
+}
+
+/** Both versions of what forked are kept in the heart at `place`, and the person hears of it. */
+function tellForks(forks: readonly Fork[], place: StoredPlace, dryRun: boolean, io: CommandIo): void {
+  if (forks.length === 0) return;
+  if (dryRun) return io.err(`noctem: ${count(forks.length, "session")} of the log would be there in two versions.\n`);
+  const opened = openHeart(heartDeps(), place, BUILD_DATE);
+  if (!opened.ok) return io.err("noctem: The copies have different versions of the log, and the other one could not be kept.\n");
+  using heart = opened.value;
+  for (const sentence of keepForks(heart, place.keysDir, forks)) io.err(`noctem: ${forTerminal(sentence)}\n`);
 }
 
 /** Whether the other copy can be written: it needs its own keys, which have to be those of this heart. */

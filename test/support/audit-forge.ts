@@ -192,14 +192,13 @@ export class Thief implements Disposable {
   }
 
   /** As another row of the same writing session. */
-  insert(session: string, leaf: string, actor = this.actor(session)): void {
+  insert(session: string, leaf: string, actor = this.actor(session), id = heartDeps().random.bytes(16)): void {
     const seq = Number(this.db.get("select max(seq) as seq from vv where actor = ?", actor)?.["seq"] ?? 0) + 1;
     this.db.run(
       "insert into vv (actor, seq, mac) values (?, ?, zeroblob(16)) on conflict (actor) do update set seq = excluded.seq",
       actor,
       seq,
     );
-    const id = heartDeps().random.bytes(16);
     const { n } =
       this.db.get(
         `insert into entry (id, kind, ref, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)

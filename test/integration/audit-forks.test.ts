@@ -1,0 +1,109 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { entryText } from "../../src/audit/entry.ts";
+import type { SigningKey } from "../../src/audit/log.ts";
+import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
+import { heartCopies } from "../../src/heart/copies.ts";
+import { verifyHeart } from "../../src/heart/care/verify.ts";
+import { auditCrypto } from "../../src/platform/audit-crypto.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
+import { intent, judged, logIn, sha256, sitting, type Stage, Thief, utf8 } from "../support/audit-forge.ts";
+import { BUILD, miscounted, must, openIn, placeIn } from "../support/heart.ts";
+import { tempDir, type TempDir } from "../support/noctem.ts";
+
+let dir: TempDir;
+let [one, two] = ["", ""];
+let keys: Map<string, SigningKey>;
+let session = "";
+
+/** A stick that was copied while a session was open: both copies have its first entries, and its key was in one process's memory. */
+beforeEach(() => {
+  dir = tempDir("noctem-fork-");
+  [one, two] = [join(dir.path, "one"), join(dir.path, "two")];
+  keys = new Map();
+  mkdirSync(one);
+  sitting(one, keys, 1, "before");
+  using heart = openIn(one);
+  const log = logIn(one, heart, keys);
+  intent(log, "shared");
+  session = log.session ?? "";
+  cpSync(one, two, { recursive: true });
+  intent(log, "here");
+});
+afterEach(() => dir[Symbol.dispose]());
+
+/** What a copy of that process's memory would have written there. */
+function goOnIn(folder: string, actor: "same" | "other", key = keys.get(session) as SigningKey): void {
+  const temp = join(dir.path, "temp");
+  const stage = { folder, heart: heartOf(folder), keys, sessions: ["", "", "", ""], anchor: null as never, old: "" } as Stage;
+  {
+    using thief = new Thief(stage, temp);
+    const { entry } = thief.row(session, 1);
+    const leaf = entryText({ ...entry, seq: 2, hlc: entry.hlc + 4096, object: "there" } as never);
+    // As the program itself names its rows.
+    const id = sha256(utf8.encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
+    thief.insert(session, leaf, actor === "same" ? thief.actor(session) : 12_345, id);
+    const leaves = thief.rows(session).map((row) => row.leaf);
+    thief.setNote(session, thief.sign(session, key, leaves));
+    if (actor === "other") thief.db.run("update cell set actor = 12345, seq = 2, hlc = hlc + 1 where ns = 'audit' and k = ?", session);
+    if (actor === "other") thief.db.run("update vv set seq = 2 where actor = 12345");
+  }
+  cpSync(placeIn(temp).file, placeIn(folder).file);
+  rmSync(temp, { recursive: true });
+}
+
+const heartOf = (folder: string): string => {
+  using heart = openIn(folder);
+  return heart.id;
+};
+
+function mergeInto(folder: string, other: string): readonly string[] {
+  const forks = forksBetween(placeIn(folder).file, placeIn(other).file);
+  must(heartCopies(heartDeps(), placeIn(folder), BUILD).merge(placeIn(other).file, { dryRun: false }));
+  using heart = openIn(folder);
+  return keepForks(heart, placeIn(folder).keysDir, forks);
+}
+
+describe("copies that diverged inside one session", () => {
+  test("one that only went on is no fork", () => {
+    expect(mergeInto(two, one)).toEqual([]);
+    expect(mergeInto(one, two)).toEqual([]);
+    expect(judged(two).verdict).toBe("unwitnessed");
+  });
+
+  for (const actor of ["same", "other"] as const) {
+    test(`two versions under the session's key, by ${actor === "same" ? "the same hand, which a version vector takes for one" : "another hand"}: both stay, with an incident`, () => {
+      goOnIn(two, actor);
+      expect(judged(two).verdict).toBe("unwitnessed");
+      const told = mergeInto(one, two);
+      expect(told).toHaveLength(1);
+      expect(told[0]).toContain("from entry 2: two versions under its own key");
+      using heart = openIn(one);
+      expect(heart.incidents.list()).toMatchObject([{ kind: "audit.fork", severity: 4, count: 1 }]);
+      const { verdict, checked } = judged(one);
+      expect(verdict).toBe("fork");
+      expect(checked.findings.map(({ detail }) => detail)).toEqual(["two versions of it were signed by its own key; they part at entry 2"]);
+      expect(must(verifyHeart(heartDeps(), placeIn(one))).faults).toEqual([]);
+      expect(miscounted(one)).toEqual([]);
+      // Once more changes nothing but the incident's count, and the other copy learns of it in turn.
+      const rows = judged(one).checked.entries;
+      mergeInto(one, two);
+      expect(judged(one).verdict).toBe("fork");
+      expect(judged(one).checked.entries - rows).toBeLessThanOrEqual(5);
+      mergeInto(two, one);
+      expect(
+        `${judged(two).verdict} ${judged(two)
+          .checked.findings.map(({ detail }) => detail)
+          .join("; ")}`,
+      ).toStartWith("fork ");
+    });
+  }
+
+  test("what its own key did not sign is no version: it is not taken in", () => {
+    goOnIn(two, "same", auditCrypto.ephemeral());
+    expect(judged(two).verdict).toBe("key");
+    expect(mergeInto(one, two)).toEqual([]);
+    expect(judged(one).verdict).toBe("unwitnessed");
+  });
+});
