@@ -33,16 +33,17 @@ print('OPEN' if not re.search(r'Seccomp:\\s+2',t) else 'filtered')`,
 ];
 
 export const DESCRIPTORS: readonly ScriptAttack[] = [
-  // To the modes that they have: where this gets through, nothing of the host is worse for it.
+  // To the modes that they have: where this gets through, nothing of the host is worse for it. Their time is whoever's may write them, outside of every cage too; as root it
+  // shows that the mount lets their owner in.
   sh(
     "descriptors",
     "device-nodes",
-    `for d in null zero full random urandom tty; do chmod 666 /dev/$d 2>/dev/null && echo OPEN $d; touch /dev/$d 2>/dev/null && echo OPEN $d; done`,
+    `for d in null zero full random urandom tty; do chmod 666 /dev/$d 2>/dev/null && echo OPEN $d; [ "$(id -u)" = 0 ] && touch /dev/$d 2>/dev/null && echo OPEN $d; done`,
   ),
   sh(
     "descriptors",
     "device-of-standard-input",
-    `chmod 666 /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN; touch /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN`,
+    `chmod 666 /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN; [ "$(id -u)" = 0 ] && touch /proc/self/fd/0 2>/dev/null && [ -c /proc/self/fd/0 ] && echo OPEN`,
   ),
   sh(
     "descriptors",
