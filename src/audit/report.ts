@@ -144,6 +144,8 @@ export function makeReport(file: AuditFile, judgement: Judgement, since = 0): Re
         return;
       }
       case "approval":
+        // Whoever answered for another process says so as well; the asker's own entry is what came of it.
+        if (entry.where !== undefined) return;
         approvals[entry.answer]++;
         if (entry.waited !== undefined && entry.answer !== "unanswered") times.push(entry.waited);
         if (times.length > 2 * MOST_TIMES) times = times.slice(-MOST_TIMES);

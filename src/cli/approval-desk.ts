@@ -12,7 +12,6 @@ import { err, ok, type Result } from "../lib/result.ts";
 import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { auditCrypto, stickKey } from "../platform/audit-crypto.ts";
 import { heartDeps } from "../platform/heart.ts";
-import { readParentPublic } from "../platform/parent-key.ts";
 import { systemTimers } from "../platform/timers.ts";
 import { auditFailureText } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
@@ -44,7 +43,8 @@ export interface ApprovalParts {
 }
 
 export const gateOf = ({ layout, heart, log, io }: Omit<ApprovalParts, "workspace">): ParentGate =>
-  parentGate(doorOf(layout, heart.id, io), io, (what, detail) => {
+  parentGate(doorOf(layout, heart, io), io, (what, detail) => {
+    if (what === "refused") heart.incidents.count("parent.refused", 2, detail);
     const written = log.parent({ what, detail });
     return written.ok ? ok(undefined) : err(auditFailureText(written.error));
   });
@@ -59,7 +59,7 @@ export function grantsOf({ layout, heart, log, io, workspace }: ApprovalParts, a
     crypto: auditCrypto,
     workspace,
     trusted() {
-      const parent = readParentPublic(layout.parentKey);
+      const parent = doorOf(layout, heart, io).parent();
       if (!parent.ok) return parent;
       if (parent.value !== null) return ok({ by: "parent", publicKey: parent.value.publicKey });
       const own = stick();
@@ -81,7 +81,7 @@ export function allowedBy(text: string | undefined, parts: ApprovalParts): Resul
   if (text === undefined) return ok([]);
   const pattern = parsePattern(text);
   if (!pattern.ok) return err({ text: `--allow: ${pattern.error}`, code: ExitCode.USAGE });
-  const parent = readParentPublic(parts.layout.parentKey);
+  const parent = doorOf(parts.layout, parts.heart, parts.io).parent();
   if (!parent.ok) return err({ text: parent.error, code: ExitCode.DENIED });
   if (parent.value === null) return ok([pattern.value]);
   const wanted = patternText(pattern.value);
@@ -118,7 +118,7 @@ const honouring = (desk: ApprovalDesk, gate: ParentGate): ApprovalDesk => ({
   },
 });
 
-function heartDesk(seconds: number, { heart, io }: ApprovalParts): ApprovalDesk {
+function heartDesk(seconds: number, { heart, log, io }: ApprovalParts): ApprovalDesk {
   const { clock, random } = heartDeps();
   return waitingDesk({
     heart: heart.approvals,
@@ -135,6 +135,11 @@ function heartDesk(seconds: number, { heart, io }: ApprovalParts): ApprovalDesk 
     waiting: ({ id }) =>
       io.err(`noctem: This waits for an answer, ${seconds} s at most: noctem approvals show ${id.slice(0, 8)}, or Ctrl-O in the chat.\n`),
     describe: (error) => heartErrorText(error).text,
+    flooded() {
+      const detail = "More questions wait than anybody reads.";
+      log.incident({ what: "approvals.flood", detail, severity: 3 });
+      heart.incidents.count("approvals.flood", 3, detail);
+    },
   });
 }
 

@@ -32,7 +32,7 @@ export function approvalSource(
     made = decidingOf(layout, of);
     return made;
   };
-  const door = () => doorOf(layout, heart().id, io);
+  const door = () => doorOf(layout, heart(), io);
   const isParents = (tier: number): boolean => tier >= 3 && door().state().kind === "locked";
   const read = (): readonly Question[] => {
     const { deciding: ports } = deciding();

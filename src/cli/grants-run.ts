@@ -7,12 +7,12 @@ import type { Explained } from "../headless/result-object.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { stickKey } from "../platform/audit-crypto.ts";
-import { readParentPublic } from "../platform/parent-key.ts";
 import { grantsOf } from "./approval-desk.ts";
 import { type AnsweringDesk, answeringDesk } from "./approvals-run.ts";
 import { workspaceFor } from "./bark-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
+import { doorOf } from "./parent-gate.ts";
 import { failWith } from "./parent-run.ts";
 import { unlockedParent } from "./parent-unlocked.ts";
 import { localTime } from "./time-text.ts";
@@ -115,7 +115,7 @@ async function signerOf(
   { key, "passphrase-fd": fd }: { readonly key: string | undefined; readonly "passphrase-fd": number | undefined },
   io: CommandIo,
 ): Promise<Result<{ readonly key: SigningKey; readonly by: string }, Explained>> {
-  const parent = readParentPublic(layout.parentKey);
+  const parent = doorOf(layout, heart, io).parent();
   if (!parent.ok) return err({ text: parent.error, code: ExitCode.DENIED });
   if (parent.value !== null) {
     const opened = await unlockedParent({ layout, log }, { key, fd }, io);

@@ -8,7 +8,6 @@ import type { OpenHeart } from "../heart/open.ts";
 import { millisOf, type Hlc } from "../heart/hlc.ts";
 import { resolve } from "node:path";
 import { LEAST_PIN, UNLOCK_MINUTES } from "../platform/parent-door.ts";
-import { readParentPublic } from "../platform/parent-key.ts";
 import { readSmallFile, replaceFile } from "../platform/settings-file.ts";
 import { type AnsweringDesk, answeringDesk } from "./approvals-run.ts";
 import { auditFailureText } from "./audit-desk.ts";
@@ -34,7 +33,7 @@ export async function setPin(args: WithKey & { readonly "pin-fd": number | undef
       return failWith({ text: `A PIN has at least ${LEAST_PIN} characters. Nothing was changed.`, code: ExitCode.USAGE }, args.json, io);
     const logged = desk.log.parent({ what: "pin", detail: "set" });
     if (!logged.ok) return failWith({ text: auditFailureText(logged.error), code: ExitCode.HEART }, args.json, io);
-    const set = await doorOf(desk.layout, desk.heart.id, io).setPin(key.value, pin.value);
+    const set = await doorOf(desk.layout, desk.heart, io).setPin(key.value, pin.value);
     if (!set.ok) return failWith({ text: set.error, code: ExitCode.NO_ROOM }, args.json, io);
     io.out(args.json ? `${JSON.stringify({ pin: "set" })}\n` : "The PIN is set. It approves for minutes; it never opens the key.\n");
     return ExitCode.DONE;
@@ -46,7 +45,7 @@ export async function unlock(
   io: CommandIo,
 ): Promise<number> {
   return await withDesk(args, io, async (desk) => {
-    const door = doorOf(desk.layout, desk.heart.id, io);
+    const door = doorOf(desk.layout, desk.heart, io);
     const state = door.state();
     if (state.kind === "no-parent")
       return failWith({ text: "This stick has no parent: noctem parent keygen makes one.", code: ExitCode.USAGE }, args.json, io);
@@ -74,7 +73,7 @@ export async function unlock(
 
 export async function lock(args: ParentArguments, io: CommandIo): Promise<number> {
   return await withDesk(args, io, (desk) => {
-    doorOf(desk.layout, desk.heart.id, io).lock();
+    doorOf(desk.layout, desk.heart, io).lock();
     const logged = desk.log.parent({ what: "locked", detail: "" });
     if (!logged.ok) io.err(`noctem: Locked; but this could not be written to the log: ${auditFailureText(logged.error)}\n`);
     io.out(args.json ? `${JSON.stringify({ locked: true })}\n` : "Locked.\n");
@@ -119,13 +118,13 @@ function sentence(entry: Concerning): string {
 /** What a parent looks at first. Ends with 9 where something of it needs them. */
 export async function health(args: ParentArguments, io: CommandIo): Promise<number> {
   return await withDesk(args, io, ({ layout, heart, deciding }) => {
-    const door = doorOf(layout, heart.id, io);
+    const door = doorOf(layout, heart, io);
     const state = door.state();
     const policy = effectivePolicy(layout);
     const incidents = heart.incidents.list().filter(({ severity, count, acknowledged }) => severity >= 3 && count > acknowledged);
     const waiting = questions(deciding, 200).filter((question) => question.state.kind === "open").length;
     const { wrong } = door.tries();
-    const key = readParentPublic(layout.parentKey);
+    const key = door.parent();
     const facts: readonly (readonly [name: string, good: boolean, text: string])[] = [
       ["parent", key.ok && key.value !== null, !key.ok ? key.error : key.value === null ? "none is set" : "set"],
       [

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { StickLayout } from "../config/layout.ts";
+import type { OpenHeart } from "../heart/open.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { stickKey } from "../platform/audit-crypto.ts";
 import { heartDeps } from "../platform/heart.ts";
@@ -8,8 +9,15 @@ import { type DoorFailure, type ParentDoor, parentDoor, UNLOCK_MINUTES } from ".
 import { secretFromTerminal } from "../platform/secret-input.ts";
 import type { CommandIo } from "./command.ts";
 
+/** Where the heart keeps the parent's line. */
+export const PARENT_STATE = "parent";
+
 /** The door of this stick, on this computer. */
-export function doorOf({ keys, parentKey, parentSecret }: StickLayout, heart: string, io: Pick<CommandIo, "env" | "program">): ParentDoor {
+export function doorOf(
+  { keys, parentKey, parentSecret }: StickLayout,
+  heart: Pick<OpenHeart, "id" | "state">,
+  io: Pick<CommandIo, "env" | "program">,
+): ParentDoor {
   const { clock } = heartDeps();
   // In memory, where there is a place in memory that nobody else can change: an open door must not outlive the login.
   const runtime = nativeRoots({ ...io.env, XDG_CACHE_HOME: undefined, HOME: undefined }, io.program).find(
@@ -20,8 +28,9 @@ export function doorOf({ keys, parentKey, parentSecret }: StickLayout, heart: st
     parentKey,
     parentSecret,
     runtime: runtime?.path ?? keys,
-    heart,
-    stick: () => stickKey(keys, heart),
+    heart: heart.id,
+    expected: () => heart.state.get(PARENT_STATE),
+    stick: () => stickKey(keys, heart.id),
     now: () => clock.now(),
     uptime: () => Number.parseFloat(readFileSync("/proc/uptime", "utf8")),
     boot: () => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),

@@ -10,10 +10,13 @@ import { auditCrypto } from "../platform/audit-crypto.ts";
 import { heartFiles } from "../platform/key-store.ts";
 import { PIN_FILE } from "../platform/parent-door.ts";
 import { LEAST_PASSPHRASE, makeParentKey, publicHalf, publicLine, readParentPublic, type UnlockFailure } from "../platform/parent-key.ts";
+import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
+import { openStickHeart } from "./heart-access.ts";
+import { PARENT_STATE } from "./parent-gate.ts";
 import { readSecret } from "./secret.ts";
-import { stickOf } from "./stick.ts";
+import { heartExists, stickOf } from "./stick.ts";
 
 export interface ParentArguments {
   readonly json: boolean | undefined;
@@ -31,6 +34,7 @@ export async function keygen(args: KeygenArguments, io: CommandIo): Promise<numb
   const made = await newParent(layout, args, io);
   if (!made.ok) return failWith(made.error, args.json, io);
   const { key, secret, publicFile } = made.value;
+  if (args.out === undefined) rememberParent(layout, key, io);
   const line = verifierKeyText(key, auditCrypto.sha256);
   if (args.json) io.out(`${JSON.stringify({ key: line, secret, public: publicFile })}\n`);
   else {
@@ -42,6 +46,18 @@ export async function keygen(args: KeygenArguments, io: CommandIo): Promise<numb
     );
   }
   return ExitCode.DONE;
+}
+
+/** In the log, and in the heart itself, where one is: a parent is not gone because a file is. */
+export function rememberParent(layout: StickLayout, key: NoteKey, io: CommandIo): void {
+  if (!heartExists(layout)) return;
+  const opened = openStickHeart(layout);
+  if (!opened.ok) return;
+  using heart = opened.value;
+  if (heart.mode.kind !== "stored" || heart.state.get(PARENT_STATE) !== null) return;
+  const line = publicLine(key).trim();
+  heart.state.set(PARENT_STATE, line);
+  noteInLog(layout, [{ kind: "parent", what: "set", detail: line }], io);
 }
 
 export interface NewParent {

@@ -7,11 +7,12 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { join } from "node:path";
 import * as v from "valibot";
 import type { SigningKey } from "../audit/log.ts";
+import type { NoteKey } from "../audit/note.ts";
 import { canonicalJson, type Json } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { auditCrypto } from "./audit-crypto.ts";
 import { heartFiles } from "./key-store.ts";
-import { readParentPublic, STRETCHING, stretched, unlockParentKey } from "./parent-key.ts";
+import { publicLine, readParentPublic, STRETCHING, stretched, unlockParentKey } from "./parent-key.ts";
 import { replaceFile } from "./settings-file.ts";
 
 export interface DoorPlaces {
@@ -22,6 +23,8 @@ export interface DoorPlaces {
   /** Where an open door is noted: a file system in memory, of this user alone. */
   readonly runtime: string;
   readonly heart: string;
+  /** The parent that this heart was told of, as a line; null where it knows of none. The file alone would be gone with one command. */
+  readonly expected: () => string | null;
   readonly stick: () => Result<SigningKey, string>;
   /** Milliseconds; the wall clock. */
   readonly now: () => number;
@@ -85,6 +88,8 @@ const OpenFile = v.strictObject({
 });
 
 export interface ParentDoor {
+  /** The parent's public key; null where there is no parent. The error is a sentence, and then nothing may go on as if there were none. */
+  parent(): Result<NoteKey | null, string>;
   state(): DoorState;
   /** One try, with a PIN or the passphrase. It counts as wrong from before it is looked at. */
   try(secret: string): Promise<Result<"pin" | "passphrase", DoorFailure>>;
@@ -101,6 +106,17 @@ export function parentDoor(places: DoorPlaces, stretching = STRETCHING): ParentD
   const lockPath = join(places.keys, "parent-tries.lock");
   const openPath = join(places.runtime, `noctem-unlocked-${places.heart.slice(0, 16)}`);
 
+  const parentOf = (): Result<NoteKey | null, string> => {
+    const found = readParentPublic(places.parentKey);
+    if (!found.ok) return found;
+    const expected = places.expected();
+    if (expected === null || (found.value !== null && publicLine(found.value).trim() === expected)) return found;
+    return err(
+      found.value === null
+        ? `This stick has a parent, and ${places.parentKey} was taken away. Put it back; it is one line: ${expected}`
+        : `${places.parentKey} is another parent's than this heart knows: ${expected}`,
+    );
+  };
   const pin = (parent: Uint8Array): Result<PinFile | null, string> => {
     const file = readJson(pinPath, PinFile);
     if (!file.ok || file.value === null) return file;
@@ -160,8 +176,9 @@ export function parentDoor(places: DoorPlaces, stretching = STRETCHING): ParentD
   };
 
   return {
+    parent: parentOf,
     state() {
-      const parent = readParentPublic(places.parentKey);
+      const parent = parentOf();
       if (!parent.ok) return { kind: "broken", detail: parent.error };
       if (parent.value === null) return { kind: "no-parent" };
       const left = unlockedFor();
@@ -174,7 +191,7 @@ export function parentDoor(places: DoorPlaces, stretching = STRETCHING): ParentD
       return { kind: "locked", ways };
     },
     async try(secret) {
-      const parent = readParentPublic(places.parentKey);
+      const parent = parentOf();
       if (!parent.ok) return err({ kind: "broken", detail: parent.error });
       if (parent.value === null) return err({ kind: "no-way" });
       using lock = takeLock(lockPath);

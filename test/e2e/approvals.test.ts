@@ -1,78 +1,17 @@
 /** Questions, grants and the parent on the executable, with people at two terminals. Judged by what is on the host afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ok } from "../../src/lib/result.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
 import { parentDoor } from "../../src/platform/parent-door.ts";
 import { makeParentKey, publicLine, unlockParentKey } from "../../src/platform/parent-key.ts";
+import { allowByHand, BADGE, chat, type Place, place, say, tell, waiting } from "../support/approvals-room.ts";
 import { NO_CAGE } from "../support/cage.ts";
-import { binary, cleanEnvironment, run, type RunResult, tempDir, type TempDir } from "../support/noctem.ts";
+import { run, type RunResult } from "../support/noctem.ts";
 import { openPty, type Pty } from "../support/pty.ts";
 
 const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
-
-interface Place extends TempDir {
-  readonly program: string;
-  readonly workspace: string;
-}
-
-function place(): Place {
-  const dir = tempDir("noctem-approvals-");
-  mkdirSync(join(dir.path, "stick"));
-  const program = join(dir.path, "stick/noctem");
-  linkSync(binary(), program);
-  const workspace = join(dir.path, "work");
-  mkdirSync(workspace);
-  return { path: dir.path, program, workspace, [Symbol.dispose]: () => dir[Symbol.dispose]() };
-}
-
-/** A question that waits, by a program that goes on when it is answered. */
-function waiting(
-  { program, workspace }: Place,
-  command: string,
-  seconds = 60,
-): { readonly ended: Promise<RunResult>; readonly id: () => Promise<string>; kill(): void } {
-  const child = Bun.spawn([program, "bark", "run", "--approvals", `wait=${seconds}`, "shell", command], {
-    cwd: workspace,
-    env: { ...cleanEnvironment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const ended = Promise.all([child.stdout.text(), child.stderr.text()]).then(async ([stdout, stderr]) => {
-    await child.exited;
-    return { code: child.exitCode ?? -1, signal: null, stdout, stderr };
-  });
-  return {
-    ended,
-    kill: () => child.kill("SIGKILL"),
-    async id() {
-      for (let look = 0; look < 100; look++) {
-        const { stdout } = await run(["approvals", "list", "--open", "--json"], { program, cwd: workspace });
-        const { approvals } = JSON.parse(stdout) as { approvals: { id: string; object: string }[] };
-        const found = approvals.find(({ object }) => object === command);
-        if (found !== undefined) return found.id;
-        await Bun.sleep(50);
-      }
-      throw new Error("no question came");
-    },
-  };
-}
-
-const say = async (pty: Pty, word: string): Promise<void> => {
-  await pty.see(/Type yes or no/);
-  await Bun.sleep(900);
-  for (let typed = 1; typed <= word.length; typed++) {
-    pty.send(word[typed - 1] ?? "");
-    await pty.see(() => pty.raw().endsWith(`Enter: ${word.slice(0, typed)}`));
-  }
-  pty.send("\r");
-};
-
-/** Without an echo nothing can be waited for between keys; a secret may come in one read. */
-const tell = async (pty: Pty, prompt: RegExp, secret: string): Promise<void> => {
-  await pty.see(prompt);
-  pty.send(`${secret}\r`);
-};
 
 describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
   let here: Place;
@@ -150,19 +89,6 @@ describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
     expect(made("good") || made("evil")).toBe(false);
   });
 
-  test("who was killed while waiting goes on with the answer that came", async () => {
-    const first = waiting(here, "touch survived");
-    const id = await first.id();
-    first.kill();
-    await first.ended;
-    await using pty = terminal("approvals", "allow", id);
-    await say(pty, "yes");
-    expect(await pty.exited).toBe(0);
-    expect(made("survived")).toBe(false);
-    expect((await waiting(here, "touch survived").ended).code).toBe(0);
-    expect(made("survived")).toBe(true);
-  }, 30_000);
-
   test("an always is shown in its exact words, confirmed by the same word, and ended by a revocation", async () => {
     await using pty = terminal("bark", "run", "shell", "touch often");
     await say(pty, "always");
@@ -182,47 +108,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
 });
 
 describe.skipIf(NO_CAGE !== null)(`questions in the chat${why}`, () => {
-  /** Two seconds of quiet from a model that is not there: the chat without one. */
-  const chat = (here: Place, columns: number, rows: number): Pty => openPty([here.program], { cwd: here.workspace, columns, rows });
-  const BADGE = /! 1 approval \d+:\d\d/;
-
-  test.each([
-    [80, 24],
-    [200, 50],
-  ])(
-    "at %i×%i: read to the end and answered by hand, and the waiting program goes on",
-    async (columns, rows) => {
-      using here = place();
-      await using pty = chat(here, columns, rows);
-      await pty.see(/>/);
-      // Long enough to be read page by page on any of these screens.
-      const command = `touch ${Array.from({ length: 90 }, (_, at) => `file-${at}-${"x".repeat(8)}`).join(" ")}`;
-      const asker = waiting(here, command);
-      await pty.see(BADGE);
-      await pty.type("a draft");
-      await pty.see(/> a draft/);
-      pty.send("\u000f");
-      await pty.see(/APPROVAL 1\/1 {2}shell {2}tier 3/);
-      for (let page = 0; page < 20 && !/type allow and Enter/.test(pty.text()); page++) {
-        const before = pty.text();
-        pty.send(" ");
-        await pty.see((screen) => screen !== before);
-      }
-      await pty.see(/type allow and Enter/);
-      await Bun.sleep(1100);
-      for (const [at, key] of Array.from("allow").entries()) {
-        pty.send(key);
-        await pty.see(new RegExp(`and Enter: ${"allow".slice(0, at + 1)}`));
-      }
-      await Bun.sleep(200);
-      pty.send("\r");
-      expect((await asker.ended).code).toBe(0);
-      expect(existsSync(join(here.workspace, "file-89-xxxxxxxx"))).toBe(true);
-      // The draft is where it was, and the badge is gone.
-      await pty.see((screen) => /> a draft/.test(screen) && !BADGE.test(screen));
-    },
-    40_000,
-  );
+  test("read to the end and answered by hand, and the waiting program goes on", () => allowByHand(80, 24), 40_000);
 
   test("typing at 20 keys a second while questions appear, pastes with an end of their own, and unread answers approve nothing; d denies", async () => {
     using here = place();
@@ -254,49 +140,9 @@ describe.skipIf(NO_CAGE !== null)(`questions in the chat${why}`, () => {
     expect(existsSync(join(here.workspace, "typed"))).toBe(false);
     await pty.see((screen) => !BADGE.test(screen));
   }, 40_000);
-
-  test("r has whoever asks try it first: the answer is about what was seen", async () => {
-    using here = place();
-    await using pty = chat(here, 100, 40);
-    await pty.see(/>/);
-    const asker = waiting(here, "touch rehearsed");
-    await pty.see(BADGE);
-    pty.send("\u000f");
-    await pty.see(/APPROVAL 1\/1/);
-    await Bun.sleep(1100);
-    pty.send("r");
-    await pty.see(/Rehearsed on a copy[\s\S]*rehearsed/);
-    expect(existsSync(join(here.workspace, "rehearsed"))).toBe(false);
-    await Bun.sleep(1100);
-    pty.send("d");
-    expect((await asker.ended).code).toBe(9);
-  }, 40_000);
 });
 
 describe(`noctem parent`, () => {
-  test("a key and a PIN are made on the terminal, unseen, and a passphrase of seven letters is none", async () => {
-    using here = place();
-    const options = { program: here.program, cwd: here.workspace };
-    const terminal = (...args: readonly string[]): Pty => openPty([here.program, ...args], { cwd: here.workspace, columns: 120, rows: 40 });
-    expect((await run(["init"], options)).code).toBe(0);
-    expect((await run(["parent", "keygen", "--passphrase-fd", "0"], { ...options, stdin: "1234567\n" })).code).toBe(2);
-    expect((await run(["parent", "keygen"], options)).code).toBe(2);
-    {
-      await using pty = terminal("parent", "keygen");
-      await tell(pty, /assphrase for the parent's key: /, "a good passphrase");
-      await tell(pty, /once more: /, "a good passphrase");
-      expect(await pty.exited).toBe(0);
-      expect(pty.raw()).not.toContain("a good passphrase");
-    }
-    await using pty = terminal("parent", "pin");
-    await tell(pty, /assphrase of the parent's key: /, "a good passphrase");
-    await tell(pty, /ew PIN: /, "246810");
-    await tell(pty, /once more: /, "246810");
-    expect(await pty.exited).toBe(0);
-    expect(pty.raw()).not.toContain("246810");
-    expect((await run(["parent", "status"], options)).stdout).toMatch(/noctem-parent\+[0-9a-f]{8}\+[\s\S]*PIN {5}set/);
-  }, 60_000);
-
   test.skipIf(NO_CAGE !== null)(
     `a yes of tier 3 takes the PIN, and grants only count when the parent signed them${why}`,
     async () => {
@@ -357,7 +203,17 @@ async function cheapParent(keys: string): Promise<void> {
   writeFileSync(join(keys, "parent.pub"), publicLine(key));
   const opened = await unlockParentKey(join(keys, "parent.key"), "a good passphrase");
   if (!opened.ok) throw new Error(opened.error.kind);
-  const places = { keys, parentKey: "", parentSecret: "", runtime: keys, heart: "", now: Date.now, uptime: () => 0, boot: () => "" };
+  const places = {
+    keys,
+    parentKey: "",
+    parentSecret: "",
+    runtime: keys,
+    heart: "",
+    expected: () => null,
+    now: Date.now,
+    uptime: () => 0,
+    boot: () => "",
+  };
   const set = await parentDoor({ ...places, stick: () => ok(auditCrypto.ephemeral()) }, cheap).setPin(opened.value, "246810");
   if (!set.ok) throw new Error(set.error);
 }

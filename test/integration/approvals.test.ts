@@ -110,7 +110,9 @@ describe("a question in the heart", () => {
       const { kind: _k, version: _v, ...draft } = pendingOf(at);
       must(heart.approvals.open(pendingText(draft), { c: 0, k: [], i: 3, p: [] }));
     }
-    const reply = await asking(heart, clock, () => undefined).ask(questionFor());
+    let floods = 0;
+    const reply = await asking(heart, clock, () => undefined, { flooded: () => void floods++ }).ask(questionFor());
+    expect(floods).toBe(1);
     expect(reply).toMatchObject({ answer: "unanswered", reason: expect.stringContaining("wait already") as string });
     expect(now().length).toBe(MOST_OPEN);
   });
@@ -292,7 +294,7 @@ describe("what does not count as an answer", () => {
     expect(yes(question)).toMatchObject({ kind: "settled" });
   });
 
-  test("no merge opens what was decided: a no on either copy is a no on both", () => {
+  test.each(["allowed", "denied"] as const)("no merge opens what was decided: %s first, a no on either copy is a no on both", (first) => {
     const { kind: _k, version: _v, ...draft } = pendingOf(1);
     must(heart.approvals.open(pendingText(draft), { c: 0, k: [], i: 3, p: [] }));
     heart[Symbol.dispose]();
@@ -303,14 +305,22 @@ describe("what does not count as an answer", () => {
     heart = openIn(dir.path, { clock });
     const [question] = now();
     if (question === undefined) throw new Error("it is gone");
-    yes(question);
+    if (first === "allowed") yes(question);
+    else no(question);
     heart[Symbol.dispose]();
+    clock.pass(1000);
     {
       using there = openIn(other, { clock });
       must(
         there.approvals.note(
           question.id,
-          noteText({ kind: "decision", answer: "denied", digest: question.digest, by: "console", reason: null }),
+          noteText({
+            kind: "decision",
+            answer: first === "allowed" ? "denied" : "allowed",
+            digest: question.digest,
+            by: "console",
+            reason: null,
+          }),
           () => true,
         ),
       );

@@ -57,6 +57,7 @@ export function asking(
     waitMs: 5_000,
     waiting: () => undefined,
     describe: ({ kind }) => kind,
+    flooded: () => undefined,
     ...over,
   });
   return {

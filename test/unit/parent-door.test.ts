@@ -30,6 +30,7 @@ beforeEach(async () => {
     parentSecret: join(keys, "parent.key"),
     runtime: join(dir.path, "run"),
     heart: "ab".repeat(16),
+    expected: () => null,
     stick: () => ok(stick),
     now: () => now,
     uptime: () => uptime,
@@ -66,6 +67,16 @@ describe("the door", () => {
     expect(door().state().kind).toBe("broken");
     rmSync(places.parentKey);
     expect(door().state().kind).toBe("no-parent");
+  });
+
+  test("a parent that the heart knows is not gone with the file, and nobody takes their place", async () => {
+    const line = readFileSync(places.parentKey, "utf8").trim();
+    expect(door({ expected: () => line }).state().kind).toBe("locked");
+    rmSync(places.parentKey);
+    expect(door({ expected: () => line }).state()).toMatchObject({ kind: "broken", detail: expect.stringContaining(line) as string });
+    expect(await door({ expected: () => line }).try("a passphrase")).toMatchObject({ ok: false, error: { kind: "broken" } });
+    writeFileSync(places.parentKey, publicLine({ name: "noctem-parent", publicKey: auditCrypto.ephemeral().publicKey }));
+    expect(door({ expected: () => line }).state().kind).toBe("broken");
   });
 
   test("a PIN that somebody else put there is none", async () => {

@@ -21,6 +21,8 @@ export interface WaitingPorts {
   /** Says that it waits, and under which name. */
   readonly waiting: (question: Question) => void;
   readonly describe: (error: HeartError) => string;
+  /** Too many questions wait already. */
+  readonly flooded: () => void;
 }
 
 /** How often the heart is asked. */
@@ -54,8 +56,10 @@ export function waitingDesk(ports: WaitingPorts): ApprovalDesk {
     const all = standing();
     const same = all.find(({ pending: other, state }) => isSame(other, pending) && (state.kind === "open" || isUsable(state)));
     if (same !== undefined) return ok(same);
-    if (all.filter(({ state }) => state.kind === "open").length >= MOST_OPEN)
+    if (all.filter(({ state }) => state.kind === "open").length >= MOST_OPEN) {
+      ports.flooded();
       return err(`${MOST_OPEN} questions wait already, and nobody reads so many: this one was not asked.`);
+    }
     const { kind: _k, version: _v, ...draft } = pending;
     const entry = heart.open(pendingText(draft), pending.context);
     if (!entry.ok) return err(`It could not be asked: ${ports.describe(entry.error)}`);

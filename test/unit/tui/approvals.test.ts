@@ -6,6 +6,7 @@ import type { SessionCommand } from "../../../src/session/command.ts";
 import { INITIAL_VIEW } from "../../../src/session/view.ts";
 import { ApprovalPane } from "../../../tui/approval-pane.ts";
 import { type InputEvent, InputSplitter } from "../../../tui/input/splitter.ts";
+import { approvalFrame, openApproval } from "../../../tui/panes/approvals.ts";
 import { statusRow } from "../../../tui/panes/status.ts";
 import { themeFor } from "../../../tui/theme.ts";
 
@@ -139,6 +140,9 @@ describe("nothing else is a yes", () => {
     tall.draw();
     tall.type("allow\r");
     refuses(tall);
+    const place = { number: 1, of: 1, width: 80, height: 20 };
+    const ui = { ...openApproval(approval(), 0), top: 1e6 };
+    expect(approvalFrame(approval(), ui, place, theme)).toMatchObject({ isRead: false, readTo: 0 });
   });
 
   test("typed too soon after it was opened", () => {
