@@ -13,6 +13,7 @@ const AREAS: Record<string, () => Promise<readonly Row[]>> = {
   tui: async () => await (await import("./areas/tui.ts")).tui(),
   engine: async () => await (await import("./areas/engine.ts")).engine(),
   heart: async () => await (await import("./areas/heart.ts")).heart(),
+  audit: async () => await (await import("./areas/audit.ts")).audit(),
   bark: async () => await (await import("./areas/bark.ts")).bark(),
   "bark-peers": async () => await (await import("./areas/bark-peers.ts")).barkPeers(),
 };

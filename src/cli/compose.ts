@@ -17,6 +17,8 @@ import type { GenerationOptions } from "../session/options.ts";
 import type { SessionPort } from "../session/port.ts";
 import { createSession } from "../session/session.ts";
 import { approvalSource } from "./approval-source.ts";
+import { stickLog } from "./audit-desk.ts";
+import { logModels } from "./chat-log.ts";
 import type { CommandIo } from "./command.ts";
 import { careAfterSitting } from "./daily-care.ts";
 import { EngineModels } from "./engine-models.ts";
@@ -105,6 +107,7 @@ async function sit(
     },
   };
   await using session = createSession(deps, configOf(request, edge, start.value));
+  using _log = ephemeral || heart.current.mode.kind !== "stored" ? null : logModels(session, library, stickLog(layout, heart.log));
   return await use(session, library);
 }
 
@@ -121,6 +124,16 @@ class CurrentHeart implements Disposable {
     if (next.ok) this.current = next.value;
     return next;
   }
+
+  /** For the log, which is written to whatever handle is open. */
+  readonly log = ((self: CurrentHeart) => ({
+    get audit() {
+      return self.current.audit;
+    },
+    get id() {
+      return self.current.id;
+    },
+  }))(this);
 
   [Symbol.dispose](): void {
     this.current[Symbol.dispose]();

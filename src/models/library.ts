@@ -188,7 +188,17 @@ function listedReady(model: Installed, host: HostFacts, available: number): List
     ...greetingClause(model),
     ...(model.linked ? ["lies on this computer"] : []),
   ];
-  return { name: model.name, state: "ready", size: model.size, tier: tierOf(model), verdict: clauses.join(", "), path: model.path };
+  const hashes = model.record?.files.map((file) => file.sha256 ?? "") ?? [];
+  const sha256 = hashes.length > 0 && hashes.every((hash) => hash !== "") ? { sha256: hashes.join(",") } : {};
+  return {
+    name: model.name,
+    state: "ready",
+    size: model.size,
+    tier: tierOf(model),
+    verdict: clauses.join(", "),
+    path: model.path,
+    ...sha256,
+  };
 }
 
 function greetingClause({ record, facts }: Installed): readonly string[] {

@@ -64,6 +64,8 @@ export interface ListedModel {
   readonly tier: ModelTier;
   readonly verdict: string;
   readonly path: string | null;
+  /** As for an installed model; absent while nobody has hashed the file. */
+  readonly sha256?: string;
 }
 
 export interface PullProgress {
