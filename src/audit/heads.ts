@@ -22,7 +22,7 @@ interface HeadDeps {
 }
 
 /** Sessions that were committed to and may go on all the same, because another process writes them: so many are looked at once more. */
-const MOST_LIVE = 32;
+const MOST_LIVE = 8;
 
 /**
  * The heads that no other session's beginning commits to: with them all the others are committed to as well. `remember` is what the next beginning has

@@ -85,7 +85,7 @@ export interface AuditLog {
  * Entries after which a session gives way to the next, once nothing in it waits for its outcome. It bounds what a proof reads, and how much one key that
  * was stolen from a process's memory could speak for.
  */
-export const SESSION_LIMIT = 1000;
+export const SESSION_LIMIT = 500;
 
 interface OpenSession {
   readonly id: string;

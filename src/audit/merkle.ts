@@ -62,15 +62,35 @@ export class Frontier {
 
 /** The hashes that lead from leaf `index` to the root of the first `size` leaves (RFC 6962, 2.1.1). Throws where there is no such leaf. */
 export function inclusionProof(sha256: Sha256, leaves: readonly Uint8Array[], index: number, size = leaves.length): readonly Uint8Array[] {
-  if (index < 0 || index >= size || size > leaves.length) throw new RangeError(`no leaf ${index} among ${size}`);
-  const path = (from: number, to: number): readonly Uint8Array[] => {
-    if (to - from === 1) return [];
-    const middle = from + split(to - from);
-    return index < middle
-      ? [...path(from, middle), rootOf(sha256, leaves.slice(middle, to))]
-      : [...path(middle, to), rootOf(sha256, leaves.slice(from, middle))];
-  };
-  return path(0, size);
+  return inclusionProofs(sha256, leaves, [index], size)[0] ?? [];
+}
+
+/**
+ * Of several leaves, with every node hashed once. Level by level from below: what has no partner at the right edge moves up as it is, which makes the very
+ * tree that the recursion of the RFC makes.
+ */
+export function inclusionProofs(
+  sha256: Sha256,
+  leaves: readonly Uint8Array[],
+  indexes: readonly number[],
+  size = leaves.length,
+): readonly (readonly Uint8Array[])[] {
+  if (size > leaves.length || indexes.some((index) => index < 0 || index >= size)) throw new RangeError(`no such leaf among ${size}`);
+  const proofs = indexes.map((index): { readonly path: Uint8Array[]; at: number } => ({ path: [], at: index }));
+  for (let level: readonly Uint8Array[] = leaves.slice(0, size); level.length > 1;) {
+    for (const proof of proofs) {
+      const other = level[proof.at % 2 === 0 ? proof.at + 1 : proof.at - 1];
+      if (other !== undefined) proof.path.push(other);
+      proof.at = Math.floor(proof.at / 2);
+    }
+    const above: Uint8Array[] = [];
+    for (let i = 0; i < level.length; i += 2) {
+      const [left, right] = [level[i], level[i + 1]];
+      if (left !== undefined) above.push(right === undefined ? left : nodeHash(sha256, left, right));
+    }
+    level = above;
+  }
+  return proofs.map(({ path }) => path);
 }
 
 /** Whether `leaf` is number `index` of the log with this root. A size of zero proves nothing. */

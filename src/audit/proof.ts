@@ -3,7 +3,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { ReadAnchor } from "./anchor.ts";
 import type { CheckCrypto } from "./check.ts";
 import { certificateText, originOf, parseEntry, type AuditEntry } from "./entry.ts";
-import { consistencyProof, inclusionProof, isConsistent, isIncluded, leafHash } from "./merkle.ts";
+import { consistencyProof, inclusionProof, inclusionProofs, isConsistent, isIncluded, leafHash } from "./merkle.ts";
 import { openCheckpoint } from "./note.ts";
 
 /**
@@ -83,6 +83,7 @@ export function proveInclusion(
   crypto: CheckCrypto,
 ): object {
   const all = leafHashes(leaves, crypto);
+  const [path = [], first = []] = inclusionProofs(crypto.sha256, all, [index, 0]);
   return {
     kind: "noctem-inclusion-proof",
     version: 1,
@@ -90,9 +91,9 @@ export function proveInclusion(
     index,
     size: all.length,
     entry: leaves[index],
-    proof: base64(inclusionProof(crypto.sha256, all, index)),
+    proof: base64(path),
     beginning: leaves[0],
-    beginningProof: base64(inclusionProof(crypto.sha256, all, 0)),
+    beginningProof: base64(first),
     checkpoint,
     ...(anchored === 0 || anchored > all.length
       ? {}

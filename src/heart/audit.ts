@@ -67,7 +67,7 @@ const LEAVES = `select b.body as leaf from entry e indexed by entry_dot cross jo
   where e.actor = ? and e.kind = '${LEAF}' and e.ref = ? order by e.seq`;
 /** A beginning has the session's own id. */
 const BEGINNING = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
-const BEGINNINGS = `select b.body as leaf from entry e cross join entry_body b on b.n = e.n
+const BEGINNINGS = `select b.body as leaf from entry e not indexed cross join entry_body b on b.n = e.n
   where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
 const ID = /^[0-9a-f]{32}$/;
 /** Key of the register with the parent's countersignature; no session has this name. */

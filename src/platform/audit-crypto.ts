@@ -24,7 +24,8 @@ const signer = (key: KeyObject): SigningKey => ({
 });
 
 export const auditCrypto: AuditCrypto = {
-  sha256: (bytes) => Uint8Array.from(new Bun.CryptoHasher("sha256").update(bytes).digest()),
+  // A third of the time of a hasher made for each: a check is made of little else.
+  sha256: (bytes) => Bun.SHA256.hash(bytes) as Uint8Array,
   verify(publicKey, bytes, signature) {
     if (publicKey.length !== 32 || signature.length !== 64) return false;
     try {

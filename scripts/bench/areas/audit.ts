@@ -24,7 +24,7 @@ const GROUP = 10;
 const { sha256 } = auditCrypto;
 const utf8 = new TextEncoder();
 /** Entries of a session, as the log itself bounds them. */
-const SESSION = 1000;
+const SESSION = 500;
 const LARGE = 1_000_000;
 /** One a day for a hundred years. */
 const MANY_SESSIONS = 36_500;
