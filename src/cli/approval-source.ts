@@ -4,10 +4,12 @@ import type { StickLayout } from "../config/layout.ts";
 import { HeartFailure } from "../heart/failure.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { heartDeps } from "../platform/heart.ts";
-import type { ApprovalSource } from "../session/approvals.ts";
+import { UNLOCK_MINUTES } from "../platform/parent-door.ts";
+import type { ApprovalAnswer, ApprovalSource } from "../session/approvals.ts";
 import { decidingOf, stateText } from "./approvals-run.ts";
 import { auditFailureText } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
+import { heartErrorText } from "./error-text.ts";
 import { doorOf, doorText } from "./parent-gate.ts";
 
 /** Questions that are looked at, and shown, at a time. */
@@ -33,7 +35,10 @@ export function approvalSource(
     return made;
   };
   const door = () => doorOf(layout, heart(), io);
-  const isParents = (tier: number): boolean => tier >= 3 && door().state().kind === "locked";
+  /** The parent was here, in this process: by a clock that only goes on. */
+  let until = Number.NEGATIVE_INFINITY;
+  const isHere = (): boolean => clock.monotonic() < until;
+  const isParents = (tier: number): boolean => tier >= 3 && !isHere() && door().state().kind === "locked";
   const read = (): readonly Question[] => {
     const { deciding: ports } = deciding();
     const version = heart().version();
@@ -43,7 +48,7 @@ export function approvalSource(
     return last.filter(({ state, pending }) => state.kind === "open" && pending.expires > clock.now());
   };
   return {
-    locked: () => ["locked", "broken"].includes(door().state().kind),
+    locked: () => !isHere() && ["locked", "broken"].includes(door().state().kind),
     waiting() {
       try {
         const open = read().toReversed().slice(0, MOST_SHOWN);
@@ -66,42 +71,60 @@ export function approvalSource(
         throw error;
       }
     },
-    async answer({ id, digest, answer, secret }) {
-      const { deciding: ports, log } = deciding();
-      const question = questions(ports, MOST_READ).find((one) => one.id === id);
-      if (question === undefined) return "The question is not there any more.";
-      let by = "console";
-      if (answer === "allowed" && question.pending.tier >= 3) {
-        const state = door().state();
-        if (state.kind === "broken") return state.detail;
-        if (state.kind === "unlocked") by = "parent";
-        if (state.kind === "locked") {
-          const tried = await door().try(secret ?? "");
-          const logged = log.parent({ what: tried.ok ? "unlocked" : "refused", detail: tried.ok ? `by ${tried.value}` : tried.error.kind });
-          if (!logged.ok) return `Nothing was decided, because it could not be written to the log: ${auditFailureText(logged.error)}`;
-          if (!tried.ok) return `Nothing was decided. ${doorText(tried.error)}`;
-          by = "parent";
-        }
-      }
-      const taken = takeAnswer(ports, id, { answer, digest, by, reason: null });
-      seen = -1;
-      switch (taken.kind) {
-        case "taken":
-          return null;
-        case "settled":
-          return `You are too late: it is settled (${stateText(taken.question)}).`;
-        case "gone":
-          return "The question is not there any more.";
-        case "other":
-          return "The question is not what was shown. Nothing was decided.";
-        case "failed":
-          return taken.detail;
+    async answer(given) {
+      try {
+        return await answerTo(given);
+      } catch (error) {
+        if (error instanceof HeartFailure) return `Nothing was decided: ${heartErrorText(error.error).text}`;
+        throw error;
       }
     },
     rehearse(id) {
-      const wished = wishRehearsal(deciding().deciding, id);
-      seen = -1;
-      return wished;
+      try {
+        const wished = wishRehearsal(deciding().deciding, id);
+        seen = -1;
+        return wished;
+      } catch (error) {
+        if (error instanceof HeartFailure) return false;
+        throw error;
+      }
     },
   };
+
+  async function answerTo({ id, digest, answer, secret }: ApprovalAnswer): Promise<string | null> {
+    const { deciding: ports, log } = deciding();
+    const question = questions(ports, MOST_READ).find((one) => one.id === id);
+    if (question === undefined) return "The question is not there any more.";
+    let by = "console";
+    if (answer === "allowed" && question.pending.tier >= 3) {
+      const state = door().state();
+      if (state.kind === "broken") return state.detail;
+      if (state.kind === "unlocked" || (state.kind === "locked" && isHere())) by = "parent";
+      else if (state.kind === "locked") {
+        const tried = await door().try(secret ?? "");
+        const logged = log.parent({ what: tried.ok ? "unlocked" : "refused", detail: tried.ok ? `by ${tried.value}` : tried.error.kind });
+        if (!logged.ok) return `Nothing was decided, because it could not be written to the log: ${auditFailureText(logged.error)}`;
+        if (!tried.ok) {
+          heart().incidents.count("parent.refused", 2, tried.error.kind);
+          return `Nothing was decided. ${doorText(tried.error)}`;
+        }
+        until = clock.monotonic() + UNLOCK_MINUTES.usual * 60_000;
+        by = "parent";
+      }
+    }
+    const taken = takeAnswer(ports, id, { answer, digest, by, reason: null });
+    seen = -1;
+    switch (taken.kind) {
+      case "taken":
+        return null;
+      case "settled":
+        return `You are too late: it is settled (${stateText(taken.question)}).`;
+      case "gone":
+        return "The question is not there any more.";
+      case "other":
+        return "The question is not what was shown. Nothing was decided.";
+      case "failed":
+        return taken.detail;
+    }
+  }
 }

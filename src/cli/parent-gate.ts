@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { StickLayout } from "../config/layout.ts";
 import type { OpenHeart } from "../heart/open.ts";
+import { PARENT_STATE } from "../heart/state.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { stickKey } from "../platform/audit-crypto.ts";
 import { heartDeps } from "../platform/heart.ts";
@@ -8,9 +9,6 @@ import { nativeRoots, unsafe } from "../platform/native/roots.ts";
 import { type DoorFailure, type ParentDoor, parentDoor, UNLOCK_MINUTES } from "../platform/parent-door.ts";
 import { secretFromTerminal } from "../platform/secret-input.ts";
 import type { CommandIo } from "./command.ts";
-
-/** Where the heart keeps the parent's line. */
-export const PARENT_STATE = "parent";
 
 /** The door of this stick, on this computer. */
 export function doorOf(

@@ -5,6 +5,7 @@ import { verifierKeyText } from "../audit/verifier-key.ts";
 import type { StickLayout } from "../config/layout.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Explained } from "../headless/result-object.ts";
+import { PARENT_STATE } from "../heart/state.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { heartFiles } from "../platform/key-store.ts";
@@ -14,7 +15,6 @@ import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
-import { PARENT_STATE } from "./parent-gate.ts";
 import { readSecret } from "./secret.ts";
 import { heartExists, stickOf } from "./stick.ts";
 

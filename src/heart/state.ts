@@ -13,6 +13,9 @@ export interface HeartState {
   set(key: string, value: string | null, label?: Label): Result<void, HeartError>;
 }
 
+/** Who supervises this heart: the line of the parent's public key. No file may say it that comes from elsewhere. */
+export const PARENT_STATE = "parent";
+
 export function heartState(store: TypedStore): HeartState {
   const { db, mac } = store;
   return {

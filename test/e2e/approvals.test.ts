@@ -2,11 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ok } from "../../src/lib/result.ts";
-import { auditCrypto } from "../../src/platform/audit-crypto.ts";
-import { parentDoor } from "../../src/platform/parent-door.ts";
-import { makeParentKey, publicLine, unlockParentKey } from "../../src/platform/parent-key.ts";
-import { allowByHand, BADGE, chat, type Place, place, say, tell, waiting } from "../support/approvals-room.ts";
+import { allowByHand, BADGE, chat, cheapParent, type Place, place, say, tell, waiting } from "../support/approvals-room.ts";
 import { NO_CAGE } from "../support/cage.ts";
 import { run, type RunResult } from "../support/noctem.ts";
 import { openPty, type Pty } from "../support/pty.ts";
@@ -194,26 +190,3 @@ describe(`noctem parent`, () => {
     90_000,
   );
 });
-
-/** A key and a PIN as the program makes them, but cheap to open: how dear they are stands in their files. */
-async function cheapParent(keys: string): Promise<void> {
-  const cheap = { memory: 64, passes: 1 };
-  const { file, key } = await makeParentKey("noctem-parent", "a good passphrase", cheap);
-  writeFileSync(join(keys, "parent.key"), file);
-  writeFileSync(join(keys, "parent.pub"), publicLine(key));
-  const opened = await unlockParentKey(join(keys, "parent.key"), "a good passphrase");
-  if (!opened.ok) throw new Error(opened.error.kind);
-  const places = {
-    keys,
-    parentKey: "",
-    parentSecret: "",
-    runtime: keys,
-    heart: "",
-    expected: () => null,
-    now: Date.now,
-    uptime: () => 0,
-    boot: () => "",
-  };
-  const set = await parentDoor({ ...places, stick: () => ok(auditCrypto.ephemeral()) }, cheap).setPin(opened.value, "246810");
-  if (!set.ok) throw new Error(set.error);
-}

@@ -7,6 +7,7 @@ import { questions, takeAnswer, wishRehearsal } from "../../src/bark/asking/deci
 import { MOST_OPEN } from "../../src/bark/asking/desk.ts";
 import { noteText, type Pending, pendingText, type Question, questionOf } from "../../src/bark/asking/record.ts";
 import { renderApproval } from "../../src/bark/approvals.ts";
+import { HeartFailure } from "../../src/heart/failure.ts";
 import type { OpenHeart } from "../../src/heart/open.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
@@ -103,6 +104,18 @@ describe("a question in the heart", () => {
     expect(await person.ask(questionFor())).toBe("rehearse");
     const rehearsal = { status: "done", lines: ["It changed nothing."], cage: null } as const;
     expect(await person.ask(questionFor({ rehearsal }))).toMatchObject({ answer: "allowed" });
+  });
+
+  test("a stick that is pulled while it waits is no answer, and no bug", async () => {
+    const gone = {
+      ...heart.approvals,
+      get: (id: string) => {
+        if (clock.steady > 1000) throw new HeartFailure({ kind: "io", path: "", detail: "gone" });
+        return heart.approvals.get(id);
+      },
+    };
+    const reply = await asking(heart, clock, () => undefined, { heart: gone }).ask(questionFor());
+    expect(reply).toMatchObject({ answer: "unanswered", reason: expect.stringContaining("io") as string });
   });
 
   test("a flood is not asked", async () => {

@@ -1,6 +1,7 @@
 /** Exports and imports of a heart: what a person has, as lines that any program reads, and back as data from outside. */
 import { afterEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { PARENT_STATE } from "../../src/heart/state.ts";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -169,6 +170,20 @@ describe("import", () => {
     expect(heart.entries.recent("skill", 9).map((entry) => entry.body)).toContainAllValues(['{"ran":true}', null]);
     expect(heart.entries.recent("grant", 9)).toEqual([]);
     expect(heart.search("another", 5).hits).toHaveLength(1);
+  });
+
+  test("another heart's parent is not this one's", () => {
+    const [home, other] = [folder(), folder()];
+    fill(home);
+    openIn(other)[Symbol.dispose]();
+    {
+      using heart = openIn(home);
+      must(heart.state.set(PARENT_STATE, "noctem-parent+00000000+AA=="));
+    }
+    must(imported(other, exported(home).lines));
+    using heart = openIn(other);
+    expect(heart.state.get(PARENT_STATE)).toBeNull();
+    expect(heart.state.get("plan")).toBe("b");
   });
 
   test("twice adds nothing, nor does a heart's own export", () => {

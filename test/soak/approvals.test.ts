@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { allowByHand, BADGE, chat, place, say, tell, waiting } from "../support/approvals-room.ts";
+import { allowByHand, BADGE, chat, cheapParent, place, say, tell, waiting } from "../support/approvals-room.ts";
 import { NO_CAGE } from "../support/cage.ts";
 import { run } from "../support/noctem.ts";
 import { openPty, type Pty } from "../support/pty.ts";
@@ -11,6 +11,47 @@ const why = NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`;
 
 describe.skipIf(NO_CAGE !== null)(`questions${why}`, () => {
   test("on a large screen, where the conversation stays in sight", () => allowByHand(200, 50), 40_000);
+
+  test("with a parent the word is followed by the PIN; a wrong one decides nothing, and the right one stands for minutes", async () => {
+    using here = place();
+    expect((await run(["init"], { program: here.program, cwd: here.workspace })).code).toBe(0);
+    await cheapParent(join(here.path, "stick/keys"));
+    await using pty = chat(here, 100, 30);
+    await pty.see(/>/);
+    const allow = async (): Promise<void> => {
+      await pty.see(BADGE);
+      pty.send("\u000f");
+      await pty.see(/type allow and Enter/);
+      await Bun.sleep(1100);
+      for (const [at, key] of Array.from("allow").entries()) {
+        pty.send(key);
+        await pty.see(new RegExp(`and Enter: ${"allow".slice(0, at + 1)}`));
+      }
+      await Bun.sleep(200);
+      pty.send("\r");
+    };
+    const tell = async (pin: string): Promise<void> => {
+      await pty.see(/the parent's PIN or passphrase, and Enter:/);
+      for (const [at, key] of Array.from(pin).entries()) {
+        pty.send(key);
+        await pty.see(new RegExp(`and Enter: ${"•".repeat(at + 1)}`));
+      }
+      pty.send("\r");
+    };
+    const first = waiting(here, "touch supervised");
+    await allow();
+    await tell("000000");
+    await pty.see(/Nothing was decided/);
+    await allow();
+    await tell("246810");
+    expect((await first.ended).code).toBe(0);
+    expect(existsSync(join(here.workspace, "supervised"))).toBe(true);
+    expect(pty.raw()).not.toContain("246810");
+    await pty.see((screen) => !BADGE.test(screen));
+    const second = waiting(here, "touch again");
+    await allow();
+    expect((await second.ended).code).toBe(0);
+  }, 60_000);
 
   test("r has whoever asks try it first: the answer is about what was seen", async () => {
     using here = place();

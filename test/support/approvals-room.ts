@@ -1,7 +1,11 @@
 /** People at terminals: one whose program waits for an answer, one who gives it in the chat or on the command line. */
 import { expect } from "bun:test";
-import { existsSync, linkSync, mkdirSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ok } from "../../src/lib/result.ts";
+import { auditCrypto } from "../../src/platform/audit-crypto.ts";
+import { parentDoor } from "../../src/platform/parent-door.ts";
+import { makeParentKey, publicLine, unlockParentKey } from "../../src/platform/parent-key.ts";
 import { binary, cleanEnvironment, run, type RunResult, tempDir, type TempDir } from "./noctem.ts";
 import { openPty, type Pty } from "./pty.ts";
 
@@ -100,4 +104,27 @@ export async function allowByHand(columns: number, rows: number): Promise<void> 
   expect(existsSync(join(here.workspace, "file-89-xxxxxxxx"))).toBe(true);
   // The draft is where it was, and the badge is gone.
   await pty.see((screen) => /> a draft/.test(screen) && !BADGE.test(screen));
+}
+
+/** A key and a PIN as the program makes them, but cheap to open: how dear they are stands in their files. */
+export async function cheapParent(keys: string): Promise<void> {
+  const cheap = { memory: 64, passes: 1 };
+  const { file, key } = await makeParentKey("noctem-parent", "a good passphrase", cheap);
+  writeFileSync(join(keys, "parent.key"), file);
+  writeFileSync(join(keys, "parent.pub"), publicLine(key));
+  const opened = await unlockParentKey(join(keys, "parent.key"), "a good passphrase");
+  if (!opened.ok) throw new Error(opened.error.kind);
+  const places = {
+    keys,
+    parentKey: "",
+    parentSecret: "",
+    runtime: keys,
+    heart: "",
+    expected: () => null,
+    now: Date.now,
+    uptime: () => 0,
+    boot: () => "",
+  };
+  const set = await parentDoor({ ...places, stick: () => ok(auditCrypto.ephemeral()) }, cheap).setPin(opened.value, "246810");
+  if (!set.ok) throw new Error(set.error);
 }

@@ -1,3 +1,4 @@
+import { HeartFailure } from "../../heart/failure.ts";
 import type { HeartDossiers } from "../../heart/dossiers.ts";
 import type { HeartError } from "../../heart/port.ts";
 import type { Millis } from "../../lib/brand.ts";
@@ -117,20 +118,30 @@ export function waitingDesk(ports: WaitingPorts): ApprovalDesk {
   return {
     who: "nobody",
     async ask(question, signal) {
-      if (question.rehearsal !== null && current !== null && current.pending.effect === question.effect) {
-        heart.note(current.id, noteText({ kind: "rehearsal", lines: rehearsalLines(question) }), () => true);
-        return await wait(current, question.mayRehearse, signal);
+      try {
+        return await put(question, signal);
+      } catch (error) {
+        // The stick was pulled, say: nobody can answer there any more.
+        if (error instanceof HeartFailure) return nothing(`The question cannot be read any more: ${ports.describe(error.error)}`);
+        throw error;
       }
-      const rendered = renderApproval({ ...question, rehearsal: null });
-      if (rendered.kind === "uninspectable")
-        return { answer: "denied", by: "nobody", reason: `This cannot be asked about: ${rendered.reason}`, always: false, question: null };
-      const made = opened(pendingOf(question, rendered.lines, ports, random.bytes(16).toHex()));
-      if (!made.ok) return nothing(made.error);
-      current = made.value;
-      ports.waiting(current);
-      return await wait(current, question.mayRehearse, signal);
     },
   };
+
+  async function put(question: ApprovalQuestion, signal: AbortSignal): Promise<Reply | "rehearse"> {
+    if (question.rehearsal !== null && current !== null && current.pending.effect === question.effect) {
+      heart.note(current.id, noteText({ kind: "rehearsal", lines: rehearsalLines(question) }), () => true);
+      return await wait(current, question.mayRehearse, signal);
+    }
+    const rendered = renderApproval({ ...question, rehearsal: null });
+    if (rendered.kind === "uninspectable")
+      return { answer: "denied", by: "nobody", reason: `This cannot be asked about: ${rendered.reason}`, always: false, question: null };
+    const made = opened(pendingOf(question, rendered.lines, ports, random.bytes(16).toHex()));
+    if (!made.ok) return nothing(made.error);
+    current = made.value;
+    ports.waiting(current);
+    return await wait(current, question.mayRehearse, signal);
+  }
 }
 
 const isUsable = (state: Question["state"]): boolean => state.kind === "decided" && state.decision.answer === "allowed" && !state.spent;
