@@ -4,7 +4,8 @@
  *
  *   helper inside OPTIONS -- PROGRAM ARGS…    as the cage's first process: limits, Landlock, the relay; then becomes PROGRAM
  *   helper overlay OPTIONS -- BWRAP ARGS…     around bubblewrap: a copy-on-write view of a folder; stays until it is told to go
- *   helper devices PATHS… -- COMMAND…         for root, around all others: what these nodes are cannot be changed, only what is read and written
+ *   helper devices [--group FOLDER]… PATHS… -- COMMAND…
+ *                                             for root, around all others: enters control groups; what these nodes are cannot be changed, only what is read and written
  *   helper user-namespace                     prints "made" or "refused": whether what runs here could have privileges of its own
  *   helper landlock-abi                       prints the kernel's Landlock version, or 0
  *
@@ -492,6 +493,12 @@ static int devices(char **args)
 {
     uid_t uid = geteuid();
     gid_t gid = getegid();
+    /* Before anything else is done: what cannot be counted is not started. */
+    for (; args[0] && args[1] && strcmp(args[0], "--group") == 0; args += 2) {
+        char procs[4096];
+        if (snprintf(procs, sizeof procs, "%s/cgroup.procs", args[1]) >= (int) sizeof procs) die("%s", args[1]);
+        put(procs, "0");
+    }
     if (unshare(CLONE_NEWNS) != 0) {
         /* Root of a container may lack the right, and gets it in a namespace of its own. */
         if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) die("namespaces");

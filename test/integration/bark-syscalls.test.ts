@@ -76,7 +76,7 @@ describe.skipIf(cannot !== null)(`system calls, each made${cannot === null ? "" 
     const plan = planFor(2, argument);
     const whole = { ...plan, mounts: [{ kind: "read-only", from: room.workspace, to: room.workspace } as const] };
     const file = join(unpacked.folder, "args");
-    writeFileSync(file, `${bwrapOptions(whole, unpacked, { seccomp: [] }).join("\0")}\0`);
+    writeFileSync(file, `${bwrapOptions(whole, unpacked, { seccomp: [], files: [] }).join("\0")}\0`);
     const child = Bun.spawn([...guardDevices(unpacked.helper, [findBwrap() ?? "", "--args", "3", "--", ...innerCommand(whole)])], {
       stdio: ["ignore", "pipe", "inherit", openSync(file, "r")],
       env: {},

@@ -465,6 +465,7 @@ export const NOT_TAKEN_OUT: Readonly<Record<string, string>> = {
   "bwrap --clearenv": "bubblewrap itself is started with an empty environment",
   "bwrap --setenv": "gives variables, and takes none; which ones is the policy's list",
   "bwrap --chdir": "where a program begins is no fence",
+  "bwrap --file": "a small file of /etc, copied; which ones they are is taken out above",
   "bwrap --perms": "lets others than root read what is mounted below a folder",
   "bwrap --dir": "makes a folder to mount on",
   "bwrap --proc": "without it there is none at all",
@@ -523,8 +524,8 @@ const plan: CagePlan = {
 export function defencesInCode(): readonly string[] {
   const bwrap = bwrapOptions(
     plan,
-    { helper: "/h", etc: { a: "/a" }, roots: [], hidden: ["/proc/keys"] },
-    { seccomp: [3] },
+    { helper: "/h", etc: [{ kind: "read-only", from: "/a", to: "/etc/a" }], roots: [], hidden: ["/proc/keys"] },
+    { seccomp: [3], files: [{ to: "/etc/b", fd: 4 }] },
     { socket: "/s", env: {} },
   );
   const inner = innerCommand(plan, ["/a:1:1"]);

@@ -5,17 +5,19 @@ import type { CagePlan, ChildPlan, Mount } from "./types.ts";
 /** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
 export interface CageParts {
   readonly helper: string;
-  /** Small files that stand in /etc: name → path on the host. */
-  readonly etc: Readonly<Record<string, string>>;
-  /** `/bin` → `usr/bin` and the like where the host has them merged, else folders to bind; and which time zone it is. */
+  /** Folders and links that stand in /etc. Few, because bubblewrap reads the table of all mounts again for each one that it makes. */
+  readonly etc: readonly Mount[];
+  /** `/bin` → `usr/bin` and the like where the host has them merged, else folders to bind. */
   readonly roots: readonly Mount[];
-  /** Files below /proc that speak of the host and that this kernel has. */
+  /** Files below /proc that speak of the host and that this user may read. */
   readonly hidden: readonly string[];
 }
 
 /** Descriptors that the launcher leaves open, by number. */
 export interface CageDescriptors {
   readonly seccomp: readonly number[];
+  /** Small files that are copied into the root, which is no mount for each. */
+  readonly files: readonly { readonly to: string; readonly fd: number }[];
 }
 
 /** The proxy of one run: its socket on the host, and the variables by which tools find it. */
@@ -51,7 +53,7 @@ export function bwrapOptions(
     "--clearenv",
     // The run's own last: no plan can lead a tool past the proxy.
     ...Object.entries({ ...plan.env, ...proxy?.env, ...busVariable(bus) }).flatMap(([name, value]) => ["--setenv", name, value]),
-    ...filesystem(plan, parts, proxy, bus),
+    ...filesystem(plan, parts, descriptors.files, proxy, bus),
     "--chdir",
     plan.cwd,
     ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
@@ -65,14 +67,21 @@ const busVariable = (bus: string | null): Readonly<Record<string, string>> =>
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
 
 /** The root is an empty file system that is made read-only once everything stands in it. */
-function filesystem(plan: CagePlan | ChildPlan, parts: CageParts, proxy: CageProxy | null, bus: string | null): readonly string[] {
+function filesystem(
+  plan: CagePlan | ChildPlan,
+  parts: CageParts,
+  files: CageDescriptors["files"],
+  proxy: CageProxy | null,
+  bus: string | null,
+): readonly string[] {
   const { diskBytes } = plan.limits;
   return [
     ...bind("--ro-bind", "/usr", "/usr"),
     // Made on the way to what is mounted below them, they would be readable by their owner alone.
     ...["/etc", "/run", "/run/noctem"].flatMap((path) => ["--perms", "0755", "--dir", path]),
     ...parts.roots.flatMap(mountArguments),
-    ...Object.entries(parts.etc).flatMap(([name, from]) => bind("--ro-bind", from, `/etc/${name}`)),
+    ...parts.etc.flatMap(mountArguments),
+    ...files.flatMap(({ to, fd }) => ["--perms", "0444", "--file", String(fd), to]),
     "--proc",
     "/proc",
     // As real root some settings of the kernel open for writing, even in a user namespace of one's own.

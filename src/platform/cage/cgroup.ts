@@ -11,7 +11,7 @@ export interface RunGroup extends Disposable {
   readonly folders: readonly string[];
 }
 
-/** Bubblewrap, the helper and the shell that enters the group are not the program's. */
+/** Bubblewrap and the helper are not the program's. */
 const OWN = 4;
 
 /** Null where none can be made: the limits of each process and the supervisor are what is left. */
@@ -87,14 +87,3 @@ function remove(folder: string): void {
     }
   }
 }
-
-/** Enters the groups and becomes the command. Whatever cannot be entered ends it. */
-export const entering = (folders: readonly string[], command: readonly string[]): readonly string[] => [
-  "/bin/sh",
-  "-c",
-  'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"',
-  "noctem",
-  ...folders,
-  "--",
-  ...command,
-];

@@ -31,9 +31,9 @@ export function deviceFacts(
   env: Readonly<Record<string, string | undefined>>,
   packs = join(dirname(process.execPath), "packs"),
 ): DeviceFacts & { readonly packs: boolean } {
-  if (names(packs).length === 0) return { devices: [], folders: PROCESSOR.filter((path) => real(path) === path), packs: false };
+  if (namesIn(packs).length === 0) return { devices: [], folders: PROCESSOR.filter((path) => real(path) === path), packs: false };
   const devices = [
-    ...names("/dev")
+    ...namesIn("/dev")
       .filter((name) => /^nvidia(\d+|ctl|-modeset|-uvm|-uvm-tools|-caps)$/u.test(name))
       .map((name) => `/dev/${name}`),
     "/dev/dri",
@@ -43,10 +43,10 @@ export function deviceFacts(
   const folders = [
     ...PROCESSOR,
     ...SYS_FOLDERS,
-    ...names("/sys/devices")
+    ...namesIn("/sys/devices")
       .filter((name) => name.startsWith("pci"))
       .map((name) => `/sys/devices/${name}`),
-    ...names("/sys/module")
+    ...namesIn("/sys/module")
       .filter((name) => /^(nvidia(_\w+)?|amdgpu|i915|xe|nouveau)$/u.test(name))
       .map((name) => `/sys/module/${name}`),
     // Which driver there is, as files of a few lines each.
@@ -72,7 +72,7 @@ function libraryFolders(env: Readonly<Record<string, string | undefined>>): read
     .slice(0, 16)
     .flatMap((path) => (path.startsWith("/") ? (real(path) ?? []) : []))
     .filter((path) => path !== "/" && (home === null || !`${home}/`.startsWith(`${path}/`)))
-    .filter((path) => names(path).some((name) => /\.so(\.\d+)*$/u.test(name)));
+    .filter((path) => namesIn(path).some((name) => /\.so(\.\d+)*$/u.test(name)));
 }
 
 /** What the engine may see of models. A path that is not there is left out: the engine says of it what it says of any that is missing. */
@@ -85,7 +85,7 @@ export function seenPaths(paths: readonly string[]): readonly SeenPath[] {
 
 /** Entries of a folder of models that are links lead out of it, and what they lead to has to be seen as well. Bounded like the inventory. */
 export function linkedModels(folder: string): readonly string[] {
-  return names(folder)
+  return namesIn(folder)
     .slice(0, 1000)
     .map((name) => join(folder, name))
     .filter((path) => /\.gguf$/iu.test(path) && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true);
@@ -109,7 +109,7 @@ export function real(path: string): string | null {
   }
 }
 
-function names(folder: string): readonly string[] {
+export function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder).toSorted();
   } catch {

@@ -63,8 +63,10 @@ export function cagedCommand(
     }
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
     const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
-    const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index) });
-    opened.push(unlinked(join(parts.folder, "args"), `${words.join("\0")}\0`), ...filters.map((path) => openSync(path, "r")));
+    const files = parts.files(4 + filters.length);
+    opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
+    const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index), files });
+    opened.unshift(unlinked(join(parts.folder, "args"), `${words.join("\0")}\0`));
     return ok({
       level,
       command: guardDevices(parts.helper, [bwrap, "--args", "3", "--", ...innerCommand(plan)], nodes),

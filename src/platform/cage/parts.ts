@@ -3,11 +3,13 @@
  * folder in memory when the first cage is built, and are gone with the process.
  */
 import {
-  chmodSync,
+  accessSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -25,11 +27,14 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import { isOurName, isStale, ownName } from "../native/owner.ts";
 import { nativeRoots, unsafe } from "../native/roots.ts";
 import { helperFile } from "./files.ts";
+import { namesIn } from "./own-facts.ts";
 
 export interface UnpackedParts extends Disposable, CageParts {
   readonly folder: string;
   /** Programs for the kernel's filter, as files. */
   readonly filters: { readonly deny: string; readonly allow: string };
+  /** Small files of /etc, opened: `opened` here, to be closed by whoever asked; `fd` in the child, from `first` on. */
+  files(first: number): readonly { readonly to: string; readonly fd: number; readonly opened: number }[];
   /** Of the kernel; 0 without. */
   readonly landlockAbi: number;
 }
@@ -66,15 +71,17 @@ function unpackInto(root: string, helper: string): Result<UnpackedParts, string>
     writeFileSync(filters.deny, readFileSync(FILTERS.deny));
     writeFileSync(filters.allow, readFileSync(FILTERS.allow));
     mkdirSync(join(folder, "view"));
-    const etc = etcFiles(folder);
+    const files = etcFiles(folder);
     const made = folder;
     return ok({
       folder,
       helper: program,
       filters,
-      etc,
-      roots: [...rootMounts(), localTime()],
-      hidden: HIDDEN.filter((path) => existsSync(path)),
+      etc: etcFolders(),
+      files: (first) =>
+        Object.entries(files).map(([name, path], index) => ({ to: `/etc/${name}`, fd: first + index, opened: openSync(path, "r") })),
+      roots: rootMounts(),
+      hidden: HIDDEN.filter(isReadable),
       landlockAbi: Number(asked.stdout.toString().trim()),
       [Symbol.dispose]: () => rmSync(made, { recursive: true, force: true }),
     });
@@ -98,7 +105,7 @@ function sweep(root: string): void {
   }
 }
 
-/** Nobody's names but the user's own, and what makes programs find libraries and certificates. Nothing of it is secret. */
+/** Nobody's names but the user's own, and what makes programs find libraries and certificates. Nothing of it is secret. Name in /etc → file on the host. */
 function etcFiles(folder: string): Readonly<Record<string, string>> {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   const own: Record<string, string> = {
@@ -107,16 +114,22 @@ function etcFiles(folder: string): Readonly<Record<string, string>> {
     hosts: "127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
   };
-  const etc: Record<string, string> = {};
+  const files: Record<string, string> = {};
   for (const [name, text] of Object.entries(own)) {
-    const path = join(folder, name);
-    writeFileSync(path, text);
-    chmodSync(path, 0o444);
-    etc[name] = path;
+    files[name] = join(folder, name);
+    writeFileSync(join(folder, name), text, { mode: 0o444 });
   }
-  for (const name of FROM_HOST) if (isThere(`/etc/${name}`)) etc[name] = `/etc/${name}`;
-  return etc;
+  for (const name of FROM_HOST) if (kindOf(`/etc/${name}`) === "file") files[name] = `/etc/${name}`;
+  return files;
 }
+
+/** What is no small file. */
+const etcFolders = (): readonly Mount[] => [
+  ...FOLDERS_FROM_HOST.map((name) => `/etc/${name}`)
+    .filter((path) => kindOf(path) === "folder")
+    .map((path): Mount => ({ kind: "read-only", from: path, to: path })),
+  localTime(),
+];
 
 /** The person's keys by name, and what the kernel says of the whole computer. */
 const HIDDEN = [
@@ -136,13 +149,11 @@ const HIDDEN = [
 const FROM_HOST = [
   "ld.so.cache",
   "ld.so.conf",
-  "ld.so.conf.d",
-  "alternatives",
-  "ssl/certs",
+  ...namesIn("/etc/ld.so.conf.d").map((name) => `ld.so.conf.d/${name}`),
   "ssl/openssl.cnf",
-  "ca-certificates.conf",
   "mime.types",
 ];
+const FOLDERS_FROM_HOST = ["alternatives", "ssl/certs"];
 
 /**
  * The host's time zone by its name. Without this link Node and Bun compare every file of the zone database with one that is not there, which takes them
@@ -166,8 +177,17 @@ function rootMounts(): readonly Mount[] {
   });
 }
 
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Not through a link: what it led to could change between this look and the mount. */
-const isThere = (path: string): boolean => {
+function kindOf(path: string): "file" | "folder" | null {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  return found !== undefined && (found.isFile() || found.isDirectory());
-};
+  return found?.isFile() === true ? "file" : found?.isDirectory() === true ? "folder" : null;
+}

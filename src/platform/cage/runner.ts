@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { entering, runGroup } from "./cgroup.ts";
+import { runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
 import { reaches } from "../../bark/cage/floors.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
@@ -118,7 +118,7 @@ async function launch(
   const started = clock.monotonic();
   try {
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
-    // Descriptors 3 to 5: the arguments, then the filters. Numbers are those that the child sees.
+    // Descriptors from 3 on: the arguments, the filters, small files. Numbers are those that the child sees.
     const whole = withWorkspace(plan, writes ? join(parts.folder, "view") : null);
     const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
     const identities = folders.flatMap((path) => identityOf(path) ?? []);
@@ -135,18 +135,20 @@ async function launch(
     const bus = dbus.length === 0 ? null : await openBus(join(parts.folder, `bus-${run}`), dbus, env, busProxy);
     if (bus?.ok === false) return err({ kind: "no-cage", level: host.level, floor: plan.floor, ...bus.error });
     if (bus !== null) stack.use(bus.value);
-    const words = bwrapOptions(whole, parts, { seccomp: filters.map((_, index) => 4 + index) }, proxied, bus?.value.socket ?? null);
+    const files = parts.files(4 + filters.length);
+    opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
+    const seccomp = filters.map((_, index) => 4 + index);
+    const words = bwrapOptions(whole, parts, { seccomp, files }, proxied, bus?.value.socket ?? null);
     const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
     const since = fstatSync(argumentsFile).ctimeMs;
-    opened.push(argumentsFile, ...filters.map((path) => openSync(path, "r")));
+    opened.unshift(argumentsFile);
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, writes ? [] : identities)];
     const control = 3 + opened.length;
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
     const viewed = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
-    const inner = guardDevices(parts.helper, viewed, nodes);
-    const child = Bun.spawn([...(group === null ? inner : entering(group.folders, inner))], {
+    const child = Bun.spawn([...guardDevices(parts.helper, viewed, nodes, group?.folders)], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
       env: {},

@@ -60,7 +60,7 @@ describe("what each may see", () => {
 });
 
 describe("as options", () => {
-  const parts = { helper: "/h", etc: {}, roots: [], hidden: [] };
+  const parts = { helper: "/h", etc: [], roots: [], hidden: [] };
 
   test("a limit that is none is not set; the others are", () => {
     const words = innerCommand(engine).join(" ");
@@ -77,7 +77,7 @@ describe("as options", () => {
   });
 
   test("a GPU's nodes are devices, everything else of the host is read-only", () => {
-    const words = bwrapOptions(engine, parts, { seccomp: [4] });
+    const words = bwrapOptions(engine, parts, { seccomp: [4], files: [] });
     expect(words.flatMap((word, at) => (word === "--dev-bind" ? [words[at + 1]] : []))).toEqual(["/dev/dri", "/dev/nvidia0"]);
     expect(words).not.toContain("--bind");
   });
