@@ -89,7 +89,7 @@ export function heartAudit(store: TypedStore): HeartAudit {
   const insertLeaf = (stamps: Stamps, session: string, leaf: string, label: Label): void => {
     const ref = Uint8Array.fromHex(session);
     const id = beginsAnew(leaf) && !isTaken(store, ref) ? ref : leafKey(store, session, leaf);
-    if (!isTaken(store, id)) insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
+    insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
   };
   return {
     append({ session, after, payloads, make, remember }) {

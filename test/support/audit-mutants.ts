@@ -1,0 +1,115 @@
+/** Bugs to be planted in the log and its check, one at a time, to see that its tests notice: what stands there, and what would stand there instead. */
+export interface Mutant {
+  readonly name: string;
+  readonly file: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+export const AUDIT_MUTANTS: readonly Mutant[] = [
+  {
+    name: "the certificate is not checked",
+    file: "src/audit/check.ts",
+    from: "if (!this.#crypto.verify(Uint8Array.fromHex(entry.stick)",
+    to: "if (false && !this.#crypto.verify(Uint8Array.fromHex(entry.stick)",
+  },
+  {
+    name: "the root is not compared",
+    file: "src/audit/check.ts",
+    from: "else if (!same(session.frontier.root(), checkpoint.root))",
+    to: "else if (false && checkpoint.size < 0)",
+  },
+  {
+    name: "missing ends are no fault",
+    file: "src/audit/check.ts",
+    from: "if (checkpoint.size > session.next)",
+    to: "if (checkpoint.size < 0)",
+  },
+  {
+    name: "claims are not held against the tree",
+    file: "src/audit/check.ts",
+    from: "session.frontier.root().toHex() !== claim.root",
+    to: "session.frontier.root().toHex() === claim.root.slice(1)",
+  },
+  {
+    name: "missing sessions are no fault",
+    file: "src/audit/check.ts",
+    from: "for (const claim of session.claims) this.#short(id, claim, session.next);",
+    to: "",
+  },
+  { name: "a size of zero passes", file: "src/audit/check.ts", from: "if (claim.size === 0) return", to: "if (claim.size < 0) return" },
+  {
+    name: "payloads are not compared",
+    file: "src/audit/check.ts",
+    from: "else if (sound) this.#sound++;",
+    to: "else if (sound || !sound) this.#sound++;",
+  },
+  {
+    name: "entries that stand twice are passed over",
+    file: "src/audit/check.ts",
+    from: "if (entry.seq < session.next) {\n      session.twice++;",
+    to: "if (entry.seq < session.next) {",
+  },
+  {
+    name: "nobody vouches for keys",
+    file: "src/audit/check.ts",
+    from: "if (genesis !== null && !trusted.has(id))",
+    to: "if (genesis !== null && trusted.size < 0)",
+  },
+  {
+    name: "a lost checkpoint is no fault",
+    file: "src/audit/check.ts",
+    from: "if (!this.#notes.some(({ key }) => key === id)) this.#find",
+    to: "if (this.#notes.length < 0) this.#find",
+  },
+  {
+    name: "another heart's sessions are ours",
+    file: "src/audit/verdict.ts",
+    from: "(heart) => heart !== file.heart",
+    to: '(heart) => heart === ""',
+  },
+  {
+    name: "leaves are hashed like nodes",
+    file: "src/audit/merkle.ts",
+    from: "sha256(prefixed(0, [leaf]))",
+    to: "sha256(prefixed(1, [leaf]))",
+  },
+  {
+    name: "a consistency of nothing is one",
+    file: "src/audit/merkle.ts",
+    from: "before <= 0 || before > size) return false",
+    to: "before < 0 || before > size) return true",
+  },
+  {
+    name: "an entry may be spelt in other ways",
+    file: "src/audit/entry.ts",
+    from: "&& canonicalJson(parsed.output as unknown as Json) === stored",
+    to: "",
+  },
+  {
+    name: "an anchor may be changed",
+    file: "src/audit/anchor.ts",
+    from: "if (size !== String(lines.length) || root !==",
+    to: 'if (size === "x" || "x" ===',
+  },
+  {
+    name: "a wrong countersignature is passed over",
+    file: "src/audit/verdict.ts",
+    from: 'if (at === "invalid")',
+    to: 'if (parentKey.name === "")',
+  },
+  {
+    name: "one version of two is kept",
+    file: "src/cli/audit-forks.ts",
+    from: "heart.audit.keepVersion(session, leaves, checkpoint)",
+    to: "heart.audit.keepVersion(session, [], ours)",
+  },
+  {
+    name: "forks are not looked for",
+    file: "src/audit/forks.ts",
+    from: "first === undefined || here.some((one) => agree(one, version, crypto))",
+    to: "first === undefined || here.length > 0",
+  },
+  { name: "a session goes on where the file was changed under it", file: "src/heart/audit.ts", from: 'return ok("moved");', to: "void 0;" },
+  { name: "a session that still grows is forgotten", file: "src/audit/heads.ts", from: "const MOST_LIVE = 8;", to: "const MOST_LIVE = 0;" },
+];
