@@ -4,7 +4,13 @@ import { join } from "node:path";
 import { AUDIT_MUTANTS } from "../support/audit-mutants.ts";
 import { copyOfSource } from "../support/mutants.ts";
 
-const TESTS = ["unit/audit", "integration/audit.test.ts", "integration/audit-tampering.test.ts", "integration/audit-forks.test.ts"];
+const TESTS = [
+  "unit/audit/merkle.test.ts",
+  "unit/audit/note.test.ts",
+  "integration/audit.test.ts",
+  "integration/audit-tampering.test.ts",
+  "integration/audit-forks.test.ts",
+];
 /** Milliseconds for the tests of one bug, which end at the first that fails. */
 const LIMIT = 5 * 60_000;
 

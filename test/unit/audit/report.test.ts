@@ -37,7 +37,7 @@ test("a report for a browser has no tag, no attribute and no hidden character of
   const clean = reportHtml(JSON.parse(JSON.stringify(report).replaceAll(JSON.stringify(EVIL), '"plain"')) as Report);
   const tags = (text: string): readonly string[] => text.match(/<[^>]*>/gu) ?? [];
   expect(tags(html)).toEqual(tags(clean));
-  expect(html).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u202a-\u202e\u2066-\u2069]/u);
+  expect(html.replaceAll("\n", "")).not.toMatch(/[\p{Cc}\p{Cf}]/u);
   expect(html).toContain("[U+202E]");
   expect(html).toContain("default-src 'none'");
   expect(html).toContain("Warning: something in the record was changed");
