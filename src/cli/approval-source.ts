@@ -10,7 +10,7 @@ import { decidingOf, stateText } from "./approvals-run.ts";
 import { auditFailureText } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { heartErrorText } from "./error-text.ts";
-import { doorOf, doorText } from "./parent-gate.ts";
+import { doorOf, doorText, rememberParent } from "./parent-gate.ts";
 
 /** Questions that are looked at, and shown, at a time. */
 const MOST_READ = 64;
@@ -23,6 +23,7 @@ export function approvalSource(
   io: CommandIo,
 ): ApprovalSource & { readonly locked: () => boolean } {
   const { clock } = heartDeps();
+  rememberParent(layout, heart());
   let of = heart();
   let made = decidingOf(layout, of);
   let seen = -1;

@@ -15,6 +15,7 @@ import type { CommandIo } from "./command.ts";
 import { heartErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
+import { rememberParent } from "./parent-gate.ts";
 import { failWith } from "./parent-run.ts";
 import { heartExists, stickOf } from "./stick.ts";
 import { localTime } from "./time-text.ts";
@@ -41,6 +42,7 @@ export function answeringDesk(heartFile: string | undefined, io: CommandIo): Res
   const opened = openStickHeart(layout);
   if (!opened.ok) return err(heartErrorText(opened.error));
   const heart = opened.value;
+  rememberParent(layout, heart);
   const { log, deciding } = decidingOf(layout, heart);
   return ok({ layout, heart, log, deciding, [Symbol.dispose]: () => heart[Symbol.dispose]() });
 }

@@ -16,6 +16,7 @@ import { type BarkArguments, type BarkDesk, barkDesk } from "./bark-desk.ts";
 import { decideWaiting } from "./bark-pending-run.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
+import { rememberParent } from "./parent-gate.ts";
 
 interface CallArguments extends BarkArguments {
   readonly skill: string;
@@ -25,6 +26,7 @@ interface CallArguments extends BarkArguments {
 export async function runCall(args: CallArguments, io: CommandIo): Promise<number> {
   return await withCall("run", args, io, async (desk, call) => {
     const { skill, json } = args;
+    rememberParent(desk.layout, desk.heart);
     const report = await desk.monitor.call({ ...call, skill, context: desk.typed, plan: null, remark: null, signal: io.signal });
     for (const cut of desk.log.interrupted)
       io.err(

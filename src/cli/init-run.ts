@@ -13,7 +13,7 @@ import type { CommandIo } from "./command.ts";
 import { heartErrorText, settingsErrorText } from "./error-text.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
-import { failWith, newParent, rememberParent, writeOnce } from "./parent-run.ts";
+import { failWith, newParent, noteParent, writeOnce } from "./parent-run.ts";
 import { readSettings, stickOf } from "./stick.ts";
 
 interface InitArguments {
@@ -74,7 +74,7 @@ async function make(layout: StickLayout, args: InitArguments, io: CommandIo): Pr
   const settings = settingsFile(layout);
   if (!settings.ok) return settings;
   const parent = await parentOf(layout, before.value, given.value, args, io);
-  if (parent.ok && parent.value !== null) rememberParent(layout, parent.value, io);
+  if (parent.ok && parent.value !== null) noteParent(layout, io);
   return parent.ok ? ok({ heart, keys, settings: settings.value, parent: parent.value }) : parent;
 }
 

@@ -7,6 +7,7 @@ import { stickKey } from "../platform/audit-crypto.ts";
 import { heartDeps } from "../platform/heart.ts";
 import { nativeRoots, unsafe } from "../platform/native/roots.ts";
 import { type DoorFailure, type ParentDoor, parentDoor, UNLOCK_MINUTES } from "../platform/parent-door.ts";
+import { publicLine, readParentPublic } from "../platform/parent-key.ts";
 import { secretFromTerminal } from "../platform/secret-input.ts";
 import type { CommandIo } from "./command.ts";
 
@@ -33,6 +34,15 @@ export function doorOf(
     uptime: () => Number.parseFloat(readFileSync("/proc/uptime", "utf8")),
     boot: () => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
   });
+}
+
+/** The heart keeps who its parent is, from the first time that it meets the file on: a parent is not gone because a file is. The line when it is news, else null. */
+export function rememberParent({ parentKey }: StickLayout, heart: Pick<OpenHeart, "mode" | "state">): string | null {
+  if (heart.mode.kind !== "stored" || heart.state.get(PARENT_STATE) !== null) return null;
+  const key = readParentPublic(parentKey);
+  if (!key.ok || key.value === null) return null;
+  const line = publicLine(key.value).trim();
+  return heart.state.set(PARENT_STATE, line).ok ? line : null;
 }
 
 /** Whoever wants to approve something of tier 3 passes here. */

@@ -5,7 +5,6 @@ import { verifierKeyText } from "../audit/verifier-key.ts";
 import type { StickLayout } from "../config/layout.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Explained } from "../headless/result-object.ts";
-import { PARENT_STATE } from "../heart/state.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { heartFiles } from "../platform/key-store.ts";
@@ -15,6 +14,7 @@ import { noteInLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
+import { rememberParent } from "./parent-gate.ts";
 import { readSecret } from "./secret.ts";
 import { heartExists, stickOf } from "./stick.ts";
 
@@ -34,7 +34,7 @@ export async function keygen(args: KeygenArguments, io: CommandIo): Promise<numb
   const made = await newParent(layout, args, io);
   if (!made.ok) return failWith(made.error, args.json, io);
   const { key, secret, publicFile } = made.value;
-  if (args.out === undefined) rememberParent(layout, key, io);
+  if (args.out === undefined) noteParent(layout, io);
   const line = verifierKeyText(key, auditCrypto.sha256);
   if (args.json) io.out(`${JSON.stringify({ key: line, secret, public: publicFile })}\n`);
   else {
@@ -48,16 +48,14 @@ export async function keygen(args: KeygenArguments, io: CommandIo): Promise<numb
   return ExitCode.DONE;
 }
 
-/** In the log, and in the heart itself, where one is: a parent is not gone because a file is. */
-export function rememberParent(layout: StickLayout, key: NoteKey, io: CommandIo): void {
+/** In the heart, where one is, and in its log. */
+export function noteParent(layout: StickLayout, io: CommandIo): void {
   if (!heartExists(layout)) return;
   const opened = openStickHeart(layout);
   if (!opened.ok) return;
   using heart = opened.value;
-  if (heart.mode.kind !== "stored" || heart.state.get(PARENT_STATE) !== null) return;
-  const line = publicLine(key).trim();
-  heart.state.set(PARENT_STATE, line);
-  noteInLog(layout, [{ kind: "parent", what: "set", detail: line }], io);
+  const line = rememberParent(layout, heart);
+  if (line !== null) noteInLog(layout, [{ kind: "parent", what: "set", detail: line }], io);
 }
 
 export interface NewParent {
