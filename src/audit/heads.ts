@@ -44,7 +44,7 @@ export function maximalHeads({ heart, heartId, crypto }: HeadDeps): {
     for (const { session, size } of genesis.heads) sizes.set(session, Math.max(size, sizes.get(session) ?? 0));
   };
   const since = heart.newBeginnings();
-  if (since === null) for (const { session } of heart.checkpoints()) take(heart.leaves(session)[0] ?? "");
+  if (since === null) for (const { session } of heart.checkpoints()) take(heart.beginning(session) ?? heart.leaves(session)[0] ?? "");
   else {
     sizes.set(since.session, 0);
     for (const text of since.remembered) {
