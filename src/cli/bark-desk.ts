@@ -1,4 +1,4 @@
-import { realpathSync, statSync } from "node:fs";
+import { mkdirSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { AuditLog } from "../audit/log.ts";
 import { executor } from "../bark/execute.ts";
@@ -164,7 +164,9 @@ function stampedName(): string {
 export function workspaceFor(args: BarkArguments, layout: StickLayout, io: CommandIo): Result<string, Explained> {
   const loaded = loadSettings(layout, io, args.workspace === undefined ? {} : { workspace: args.workspace });
   const settings = loaded.ok ? loaded.value.settings.workspace : (args.workspace ?? null);
-  const { path } = workspaceOf({ asked: args.workspace ?? settings, setting: null, cwd: real(io.cwd) ?? io.cwd, layout });
+  const { path, because } = workspaceOf({ asked: args.workspace ?? settings, setting: null, cwd: real(io.cwd) ?? io.cwd, layout });
+  // Nobody named it, so nobody can be asked to make it first.
+  if (because === "own-files") makeFolder(path);
   const found = real(path);
   if (found === null || !statSync(found).isDirectory()) return err({ text: `The workspace ${path} is no folder.`, code: ExitCode.USAGE });
   if (meetsOwnFiles(found, layout) || isMountedOwn(found, layout))
@@ -174,6 +176,15 @@ export function workspaceFor(args: BarkArguments, layout: StickLayout, io: Comma
     });
   if (found === "/") return err({ text: "The whole computer is no workspace. Choose a folder with --workspace.", code: ExitCode.DENIED });
   return ok(found);
+}
+
+/** Where nothing stands yet; what cannot be made is told by whoever needs it. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch {
+    // It is there, or the stick cannot be written.
+  }
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Skills on the executable itself: each call through policy, log, question, cage and workspace. Judged by what is on the host afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { overlayBytes } from "../../src/bark/policy/overlay.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
@@ -57,6 +57,15 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
     const linked = await bark("run", "shell", "cat link");
     expect(`${linked.stdout}${linked.stderr}`).not.toContain(secret);
     expect(linked.code).toBe(16);
+  });
+
+  test("beside the program, where no workspace was named, the folder work/ is made and is the workspace", async () => {
+    const beside = join(dir.path, "stick");
+    expect(await run(["bark", "run", "shell", "pwd"], { program, cwd: beside })).toMatchObject({
+      code: 0,
+      stdout: `${join(beside, "work")}\n`,
+    });
+    expect(readdirSync(join(beside, "work"))).toEqual([]);
   });
 
   test("without anybody to ask, what has to be asked about ends at once with 10, and what is denied with 9", async () => {
