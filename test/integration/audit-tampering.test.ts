@@ -205,6 +205,14 @@ const ATTACKS: readonly Attack[] = [
     "altered",
     (t, [a, , , d]) => t.edit(d, 0, { heads: [{ session: a, size: 0, root: "0".repeat(64) }] }),
   ],
+  [
+    "the same, under the session's own key that was taken from memory",
+    "altered",
+    (t, [a, , , d]) => (
+      t.edit(d, 0, { heads: [{ session: a, size: 0, root: "0".repeat(64) }] }),
+      t.resign(d, t.stage.keys.get(d) ?? t.stick)
+    ),
+  ],
   ["another spelling of the same entry", "altered", (t, [a]) => t.setText(t.row(a, 1).n, t.row(a, 1).leaf.replace(":", ": "))],
   [
     "a key twice in an entry",
@@ -369,6 +377,8 @@ describe("anchors", () => {
     const note = writeAnchor({ heart: stage.heart, time: 1, heads: stage.anchor.heads, sticks: [key.publicKey.toHex()] }, key, sha256);
     const wrong = [
       note.replace("time 1", "time 2"),
+      // Without a signature the root over its lines is what tells.
+      stage.anchor.note.replace("time 1", "time 2"),
       note.replace(/head ([0-9a-f]{32}) 8/u, "head $1 7"),
       note.slice(0, -8) + "AAAAAA=\n",
       note.replace("\n3\n", "\n2\n"),

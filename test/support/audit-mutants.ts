@@ -78,7 +78,7 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
     name: "a consistency of nothing is one",
     file: "src/audit/merkle.ts",
     from: "before <= 0 || before > size) return false",
-    to: "before < 0 || before > size) return true",
+    to: "before < 0 || before > size) return false;\n  if (before === 0) return true",
   },
   {
     name: "an entry may be spelt in other ways",
