@@ -83,8 +83,8 @@ const LOOKED_AT = 8;
 const MOST_TOLD = 20;
 
 /**
- * Intents without an outcome in sessions that nothing follows yet: a program was killed between the two, or still runs elsewhere. Told once, because
- * the session that tells of them is what follows.
+ * Intents without an outcome in sessions that nothing follows yet: a program was killed between the two, or still runs on another computer. Told once,
+ * because the session that tells of them is what follows.
  */
 export function unanswered(heart: HeartAudit, sessions: readonly string[]): readonly string[] {
   const told: string[] = [];

@@ -32,6 +32,15 @@ export interface AuditDeps {
   readonly stick: () => Result<SigningKey, string>;
   /** What each session says first of all: which rules are in force, for one. */
   readonly opening?: () => readonly Draft[];
+  /** Who else writes right now; without it nobody does. */
+  readonly presence?: SittingPresence;
+}
+
+/** Tells a call that still runs in another process from one that was cut off. */
+export interface SittingPresence {
+  /** Until it is disposed, or this process ends. */
+  hold(session: string): Disposable;
+  isHeld(session: string): boolean;
 }
 
 /** Where an entry stands. */
@@ -95,6 +104,7 @@ interface OpenSession {
   note: string | null;
   /** Seqs of intents without an outcome. */
   readonly waiting: Set<number>;
+  readonly presence: Disposable | null;
 }
 
 interface Placed {
@@ -180,13 +190,15 @@ export function auditLog(deps: AuditDeps): AuditLog {
       frontier: new Frontier(deps.crypto.sha256),
       note: null,
       waiting: new Set(),
+      // Before its first entry is there to be seen.
+      presence: deps.presence?.hold(id) ?? null,
     };
     const key = session.key.publicKey.toHex();
     const certificate = stick.sign(new TextEncoder().encode(certificateText({ heart: deps.heartId, session: id, key }))).toHex();
     const { heads, remember } = maximalHeads(deps);
     const cut = unanswered(
       deps.heart,
-      heads.map((head) => head.session),
+      heads.map((head) => head.session).filter((head) => deps.presence?.isHeld(head) !== true),
     );
     const genesis: Item = {
       payload: null,
@@ -206,7 +218,10 @@ export function auditLog(deps: AuditDeps): AuditLog {
       ...(deps.opening?.() ?? []).map((draft): Written => ({ draft })),
     ];
     const begun = append(session, [genesis, ...first.map(itemOf), ...entries.map(itemOf)], remember);
-    if (!begun.ok) return begun;
+    if (!begun.ok) {
+      session.presence?.[Symbol.dispose]();
+      return begun;
+    }
     open = session;
     interrupted = cut;
     const clock = begun.value === "moved" ? 0 : (begun.value[0]?.clock ?? 0);
@@ -215,11 +230,16 @@ export function auditLog(deps: AuditDeps): AuditLog {
     return ok(entries.map((_, i) => ({ session: id, seq: 1 + first.length + i })));
   };
 
+  const leave = (): void => {
+    open?.presence?.[Symbol.dispose]();
+    open = null;
+  };
+
   const write = (entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
     const full = open !== null && open.frontier.size >= SESSION_LIMIT && open.waiting.size === 0;
     if (full && open !== null) {
       append(open, [itemOf({ draft: { kind: "end", reason: "full" } })]);
-      open = null;
+      leave();
     }
     let refs: readonly EntryRef[] | null = null;
     if (open !== null) {
@@ -259,7 +279,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
     end(reason) {
       if (open === null) return ok(undefined);
       const ended = append(open, [itemOf({ draft: { kind: "end", reason } })]);
-      open = null;
+      leave();
       return ended.ok ? ok(undefined) : ended;
     },
     get session() {

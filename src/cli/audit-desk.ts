@@ -4,6 +4,7 @@ import { forTerminal } from "../headless/terminal-text.ts";
 import type { MergeReport } from "../heart/merge/merge.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { auditCrypto, stickKey } from "../platform/audit-crypto.ts";
+import { sittingPresence } from "../platform/audit-presence.ts";
 import { heartDeps } from "../platform/heart.ts";
 import type { CommandIo } from "./command.ts";
 import { heartErrorText } from "./error-text.ts";
@@ -26,6 +27,7 @@ export function stickLog(
     random: heartDeps().random,
     stick: () => stickKey(layout.keys, heart.id),
     opening,
+    presence: sittingPresence,
   });
 }
 

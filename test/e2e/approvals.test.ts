@@ -55,6 +55,9 @@ describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
     expect(await pty.exited).toBe(0);
     expect((await asker.ended).code).toBe(0);
     expect(made("waited")).toBe(true);
+    // While the first waited, the second began a sitting of the log: what goes on is not what was cut off.
+    const { incidents } = JSON.parse((await noctem("audit", "report", "--json")).stdout) as { incidents: { what: string }[] };
+    expect(incidents.map(({ what }) => what)).not.toContain("audit.interrupted");
     // It was good once.
     const late = await noctem("approvals", "deny", id);
     expect(late).toMatchObject({ code: 9, stderr: expect.stringContaining("too late") as string });

@@ -11,6 +11,7 @@ import type { OpenHeart } from "../../src/heart/open.ts";
 import type { Millis } from "../../src/lib/brand.ts";
 import { BOTTOM } from "../../src/lib/label.ts";
 import { auditCrypto, stickKey } from "../../src/platform/audit-crypto.ts";
+import { sittingPresence } from "../../src/platform/audit-presence.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { BUILD, must, openIn, placeIn, raw } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
@@ -189,6 +190,33 @@ describe("the audit log", () => {
     const next = logOf(heart);
     intent(next, "c");
     expect(next.interrupted).toEqual([]);
+  });
+
+  test("what still runs in another process is not told of as cut off, and is once that process is gone", async () => {
+    using heart = openIn(dir.path);
+    const first = logOf(heart);
+    const { session } = intent(first, "goes-on");
+    const held = sittingPresence.hold(session);
+    const watching = (): AuditLog =>
+      auditLog({
+        heart: heart.audit,
+        heartId: heart.id,
+        crypto: auditCrypto,
+        random: heartDeps().random,
+        stick: () => stickKey(placeIn(dir.path).keysDir, heart.id),
+        presence: sittingPresence,
+      });
+    expect([sittingPresence.isHeld(session), sittingPresence.isHeld("0".repeat(32))]).toEqual([true, false]);
+    const beside = watching();
+    must(beside.incident({ what: "test", detail: "", severity: 1 }));
+    expect(beside.interrupted).toEqual([]);
+    intent(first, "goes-on-still");
+    held[Symbol.dispose]();
+    await Bun.sleep(0);
+    expect(sittingPresence.isHeld(session)).toBe(false);
+    const after = watching();
+    must(after.incident({ what: "test", detail: "", severity: 1 }));
+    expect(after.interrupted.join()).toContain("goes-on-still");
   });
 
   test("a clock that stands before the heart's past is an incident of the log", () => {
