@@ -168,8 +168,13 @@ export class Conversation {
       type: "session-opened",
       session: session === null ? null : this.#summary(session, path),
       path,
-      store: mode.kind === "stored" ? { kind: "stored", warning: null } : { kind: "memory", warning: mode.warning },
+      store:
+        mode.kind === "stored" ? { kind: "stored", warning: null, ...this.#first(session) } : { kind: "memory", warning: mode.warning },
     });
+  }
+
+  #first(session: SessionId | null): { readonly first?: true } {
+    return session === null && this.#read(() => this.#heart.sessions(1).length) === 0 ? { first: true } : {};
   }
 
   #path(session: SessionId): readonly ShownMessage[] | null {

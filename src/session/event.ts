@@ -92,6 +92,8 @@ export interface StoreState {
   readonly kind: "stored" | "memory";
   /** A sentence for a person when `memory` was not asked for; else null. */
   readonly warning: string | null;
+  /** Nothing was ever said here: whoever sits before it has not been told how things are kept. */
+  readonly first?: true;
 }
 
 export type SessionEvent =

@@ -8,6 +8,12 @@ const MAX_OFFERED = 5;
 /** From here on an offer and what is said of it stand on one row. */
 const ROOMY = 100;
 
+/** Where things are, what holds a hostile model, and that there may be a parent: three sentences, until something was said. */
+const FIRST_TIME =
+  "What you say lies in heart.sqlite beside the program and is not encrypted: keep the stick, and a copy of its folder keys/, in a safe place. " +
+  "Programs that a model may ask for run in a cage, after a question where they would change anything, and each call stands in a signed log. " +
+  "Somebody else can be the one who answers and who checks that log: noctem parent keygen.";
+
 /** What stands where the conversation will: what is there, what is missing, and what to type. */
 export function firstMinuteRows(view: ViewState, width: number, theme: Theme): string[] {
   const ready = view.models.quick.kind !== "none" || view.models.task.kind !== "none";
@@ -22,6 +28,7 @@ export function firstMinuteRows(view: ViewState, width: number, theme: Theme): s
       theme.dim("Enter sends, Alt-Enter or Ctrl-J makes a new line, / lists the commands, Esc stops an answer, Ctrl-C twice leaves."),
       room,
     ),
+    ...(view.store.first === true ? ["", ...wrap(FIRST_TIME, room)] : []),
     ...(ready ? [] : offers(view.catalogue, room, theme)),
   ].map((row) => ` ${row}`);
 }

@@ -229,6 +229,17 @@ describe("the first minute", () => {
     expect(rows([here({})], 120)).toContain("   /pull qwen2.5:1.5b   986 MB  fits with a context of 8192");
   });
 
+  test("the first time it says in three sentences how things are kept, held and watched over; later it does not", () => {
+    const said = (store: ViewState["store"]): string =>
+      firstMinuteRows({ ...INITIAL_VIEW, store }, 80, theme)
+        .map((row) => Bun.stripANSI(row))
+        .join(" ");
+    const first = said({ kind: "stored", warning: null, first: true });
+    for (const word of ["not encrypted", "keys/", "in a cage", "signed log", "noctem parent keygen"]) expect(first).toContain(word);
+    expect(said({ kind: "stored", warning: null })).not.toContain("keygen");
+    expect(firstMinuteRows({ ...INITIAL_VIEW, store: { kind: "stored", warning: null, first: true } }, 80, theme).length).toBeLessThan(20);
+  });
+
   test("says why the one that is here does not do", () => {
     expect(rows([here({ state: "broken", name: "big" })]).join("\n")).toContain("none. “big” is broken.");
   });
