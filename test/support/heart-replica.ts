@@ -645,6 +645,8 @@ export class Fleet implements Disposable {
 
   #retire(replica: Replica, other: Replica): void {
     const id = nameOf(other);
+    // Not always a command of its own: what this copy's clock showed by then is what it goes on from.
+    this.#clock = clockOf(replica);
     const result = this.#copiesOf(replica).retire(id);
     if (result.ok) this.#did(replica, result, { type: "value", key: `replica/${id}`, value: "retired" });
     else expect(result.error.kind).toBe("not-found");
