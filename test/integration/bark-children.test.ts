@@ -121,6 +121,7 @@ describe.skipIf(NO_CAGE !== null)(`cages of our own children${NO_CAGE === null ?
 
   test("neither the host's TCP nor its sockets are reached, by path or abstract", async () => {
     let reached = 0;
+    const reachedBy = (): number => reached;
     const handlers = { socket: { open: () => void reached++, data: () => undefined } };
     const path = join(dir.path, "host.sock");
     using tcp = Bun.listen({ hostname: "127.0.0.1", port: 0, ...handlers });
@@ -133,8 +134,11 @@ describe.skipIf(NO_CAGE !== null)(`cages of our own children${NO_CAGE === null ?
     // The same script reaches them from out here: what is refused below is refused by the cage.
     const outside = Bun.spawn([process.execPath, "-e", script], { stdio: ["ignore", "pipe", "ignore"] });
     expect(await outside.stdout.text()).toBe("reached\n".repeat(3));
+    // Who connected knows it before the listener does.
+    for (let waited = 0; reachedBy() < 3 && waited < 5000; waited += 10) await Bun.sleep(10);
     expect(reached).toBe(3);
     expect(await inside(engine([process.execPath, "-e", script]))).toBe("refused\n".repeat(3));
+    await Bun.sleep(100);
     expect(reached).toBe(3);
     unix.stop();
     abstract.stop();
