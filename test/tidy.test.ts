@@ -56,7 +56,7 @@ const MAY_REACH: Record<string, string> = {
   "src/platform/proxy/server.ts": "what a skill's program asks for: its cage's relay leads to a socket here",
   "src/platform/proxy/dial.ts": "and what it is allowed to reach is looked up and dialled here",
   "src/platform/audit-presence.ts": "a socket whose name says that a sitting of the log goes on; nobody speaks through it",
-  "src/platform/redteam/stage.ts": "listeners that attacks must not reach",
+  "src/platform/redteam/listener.ts": "listeners that attacks must not reach",
   "src/platform/redteam/network.ts": "servers that stand for the internet while the proxy is attacked",
 };
 

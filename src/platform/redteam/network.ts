@@ -1,5 +1,6 @@
 /** The network of the stage: names, addresses and servers that stand for the internet and for what lies inside, all of them on this computer. */
 import type { HostNetwork } from "../proxy/dial.ts";
+import { ForbiddenListener, knock, type Knocks } from "./listener.ts";
 
 const PUBLIC = "192.0.2.10";
 const OTHER = "198.51.100.20";
@@ -36,10 +37,10 @@ export class StageNetwork implements Disposable {
   readonly network: HostNetwork;
   readonly #asked = new Map<string, number>();
   readonly #servers;
+  readonly #knocks: Knocks = new Map();
   #harm: string | null = null;
 
   constructor() {
-    const forbidden = (what: string) => ({ open: () => void (this.#harm ??= what), data: () => undefined });
     this.#servers = {
       allowed: Bun.listen<{ text: string }>({
         hostname: "127.0.0.1",
@@ -49,8 +50,8 @@ export class StageNetwork implements Disposable {
           data: (socket, bytes) => this.#heard(socket, Buffer.from(bytes).toString("latin1")),
         },
       }),
-      other: Bun.listen({ hostname: "127.0.0.1", port: 0, socket: forbidden("it reached a host that it may not") }),
-      inside: Bun.listen({ hostname: "127.0.0.1", port: 0, socket: forbidden("it reached the inside of a network") }),
+      other: new ForbiddenListener(null),
+      inside: new ForbiddenListener(null),
     };
     this.network = {
       lookup: (name) => {
@@ -72,6 +73,7 @@ export class StageNetwork implements Disposable {
   #heard(socket: Bun.Socket<{ text: string }>, said: string): void {
     const { data } = socket;
     data.text = (data.text + said).slice(-MOST_HEARD);
+    this.#knocks.get(data.text)?.();
     if (data.text.includes(WORD)) this.#harm ??= "what nobody judged got through to the allowed host";
     if (data.text.startsWith("\u0016") || !data.text.includes("\r\n\r\n")) return;
     const [, length = "0"] = /content-length: (\d+)/i.exec(data.text) ?? [];
@@ -86,15 +88,24 @@ export class StageNetwork implements Disposable {
   begin(): void {
     this.#harm = null;
     this.#asked.clear();
+    this.#servers.other.begin();
+    this.#servers.inside.begin();
   }
 
   async harm(): Promise<string | null> {
-    // What was sent last is heard by the server's own turn.
-    if (this.#asked.size > 0) await Bun.sleep(10);
+    const { allowed, other, inside } = this.#servers;
+    if (await other.reached()) return "it reached a host that it may not";
+    if (await inside.reached()) return "it reached the inside of a network";
+    // Twice: after the first time whoever came before is known to the server, after the second what they said was read.
+    for (let time = 0; time < 2; time++)
+      if (!(await knock({ hostname: "127.0.0.1", port: allowed.port }, this.#knocks))) return "the allowed host answers nobody any more";
     return this.#harm;
   }
 
   [Symbol.dispose](): void {
-    for (const server of Object.values(this.#servers)) server.stop(true);
+    const { allowed, other, inside } = this.#servers;
+    allowed.stop(true);
+    other[Symbol.dispose]();
+    inside[Symbol.dispose]();
   }
 }

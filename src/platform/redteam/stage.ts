@@ -26,7 +26,9 @@ import type { Attack, Planted } from "../../bark/redteam/types.ts";
 import { sweepLeftOver } from "../native/left-over.ts";
 import { ownName } from "../native/owner.ts";
 import type { HostNetwork } from "../proxy/dial.ts";
+import { ForbiddenListener } from "./listener.ts";
 import { StageNetwork } from "./network.ts";
+import { Victim } from "./victim.ts";
 
 /** Milliseconds that a killed process may take to be gone, and how often it is looked for. */
 const DYING = 2_000;
@@ -41,11 +43,10 @@ export class Stage implements Disposable {
   readonly layout: StickLayout;
   /** In the environment of everything that runs in a cage, and a time that nothing else sleeps. */
   readonly #mark = String(1_000_000 + Math.trunc((crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2));
-  readonly #listeners: readonly { stop(closeActiveConnections?: boolean): void; readonly port?: number }[];
+  readonly #listeners: readonly ForbiddenListener[];
   readonly #python: string | null;
-  #victim: Bun.Subprocess | null = null;
+  #victim: Victim | null = null;
   readonly #internet = new StageNetwork();
-  #reached = 0;
   #before = "";
 
   constructor(python: string | null) {
@@ -57,17 +58,9 @@ export class Stage implements Disposable {
     this.state = join(this.folder, "state");
     this.layout = stickLayout(join(this.folder, "stick"));
     this.#furnish();
-    const socket = { open: () => void this.#reached++, data: () => undefined };
-    const unix = (path: string) => Bun.listen({ unix: path, socket });
-    this.#listeners = [
-      Bun.listen({ hostname: "127.0.0.1", port: 0, socket }),
-      unix(this.#path("socket")),
-      unix(this.#path("bus")),
-      unix(this.#path("system_bus_socket")),
-      // No files, and so not kept out by what files a cage has.
-      unix(`\0${this.#abstract}`),
-      unix(`\0${this.#abstract}-bus`),
-    ];
+    // The abstract ones are no files, and so not kept out by what files a cage has.
+    const places = [null, this.#path("socket"), this.#path("bus"), this.#path("system_bus_socket"), `\0${this.#abstract}`];
+    this.#listeners = [...places, `\0${this.#abstract}-bus`].map((place) => new ForbiddenListener(place));
   }
 
   /** Also what a cage may not have changed: it lies in the home and in Noctem's own folder. */
@@ -118,13 +111,13 @@ export class Stage implements Disposable {
     mkdirSync(this.workspace);
     writeFileSync(join(this.workspace, "a.txt"), "hello\n");
     for (const planted of plant) this.plant(planted);
-    if (this.#victim === null || this.#victim.exitCode !== null || this.#victim.signalCode !== null) this.#victim = this.#newVictim();
+    if (this.#victim === null || this.#victim.gone) this.#victim = this.#newVictim();
     this.begin();
   }
 
   /** What stands now is what may not change. */
   begin(): void {
-    this.#reached = 0;
+    for (const listener of this.#listeners) listener.begin();
     this.#internet.begin();
     this.#before = this.#kept();
   }
@@ -152,17 +145,8 @@ export class Stage implements Disposable {
     symlinkSync(target, path);
   }
 
-  /** Somebody else's process. Where there is Python it listens for datagrams as well, and one of them ends it. */
-  #newVictim(): Bun.Subprocess {
-    const sockets = [this.#path("socket.dgram"), this.#path("bus.dgram"), `\0${this.#abstract}`];
-    for (const path of sockets) if (!path.startsWith("\0")) rmSync(path, { force: true });
-    const command =
-      this.#python === null
-        ? ["sh", "-c", "while [ -d /proc/$PPID ]; do sleep 1; done"]
-        : [this.#python, "-c", LISTEN, String(process.pid), ...sockets.map((path) => path.replace("\0", "@"))];
-    const child = Bun.spawn(command, { stdio: ["ignore", "pipe", "ignore"], env: { CANARY: this.canary } });
-    for (let tries = 0; this.#python !== null && tries < 500 && !isSocket(this.#path("bus.dgram")); tries++) Bun.sleepSync(2);
-    return child;
+  #newVictim(): Victim {
+    return new Victim(this.#python, this.canary, [this.#path("socket.dgram"), this.#path("bus.dgram"), `\0${this.#abstract}`]);
   }
 
   #kept(): string {
@@ -180,11 +164,13 @@ export class Stage implements Disposable {
     if (way !== null) return way;
     const out = linksOut(this.workspace, this.#before);
     if (out !== null) return `a link leads out: ${out}`;
-    // A connection is seen by the listener's own turn.
-    await Bun.sleep(0);
-    if (this.#reached > 0) return "it reached a listener of the host";
-    if (this.#victim !== null && (this.#victim.exitCode !== null || this.#victim.signalCode !== null))
+    const reached = await Promise.all(this.#listeners.map(async (listener) => await listener.reached()));
+    if (reached.includes(true)) return "it reached a listener of the host";
+    if (this.#victim !== null && !(await this.#victim.isWell())) {
+      this.#victim[Symbol.dispose]();
+      this.#victim = null;
       return "it reached or ended a process of the host";
+    }
     const left = await this.survivors();
     return left === null ? null : `a process lives on: ${left}`;
   }
@@ -214,21 +200,12 @@ export class Stage implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const listener of this.#listeners) listener.stop(true);
+    for (const listener of this.#listeners) listener[Symbol.dispose]();
     this.#internet[Symbol.dispose]();
-    this.#victim?.kill("SIGKILL");
+    this.#victim?.[Symbol.dispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
-
-/** Ends with whoever started it. An @ stands for the NUL of an abstract address, which no argument can hold. */
-const LISTEN = `import ctypes,os,select,socket,sys
-ctypes.CDLL(None).prctl(1,9)
-if os.getppid()!=int(sys.argv[1]): sys.exit(0)
-s=[]
-for p in sys.argv[2:]:
-  s.append(socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)); s[-1].bind(p.replace('@','\\0',1) if p[0]=='@' else p)
-select.select(s,[],[],3600)`;
 
 function readOf(pid: string, name: "cmdline" | "environ"): string {
   try {
@@ -238,8 +215,6 @@ function readOf(pid: string, name: "cmdline" | "environ"): string {
     return "";
   }
 }
-
-const isSocket = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true;
 
 /** Names, kinds and contents. */
 export function treeOf(folder: string, at = ""): string {
