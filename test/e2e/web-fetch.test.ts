@@ -1,6 +1,6 @@
 /** `web_fetch` on the executable, in a small web of the test's own: policy, log, question, cage, proxy and page. What counts is what each server heard. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { NO_WEB, WebStage } from "../support/network-web.ts";
+import { NO_WEB, WebStage } from "../support/network.ts";
 import { LISTED, SECOND, SECRET, STRANGER, TRAP, type WebRunResult } from "../support/web-places.ts";
 
 const why = NO_WEB === null ? "" : ` (skipped: ${NO_WEB})`;

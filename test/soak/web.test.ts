@@ -1,6 +1,6 @@
 /** What takes too long for every day: more pages that nobody would write, and servers that are waited for. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { NO_WEB, WebStage } from "../support/network-web.ts";
+import { NO_WEB, WebStage } from "../support/network.ts";
 import { fuzzPages } from "../support/web-fuzz.ts";
 import { LISTED } from "../support/web-places.ts";
 

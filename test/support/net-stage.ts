@@ -2,40 +2,20 @@
  * `bun net-stage.ts`, in a network and a mount namespace of its own with no way out: servers on documentation addresses and on private ones, a resolver, a certificate
  * authority, and a real cage. Takes one scenario a line on standard input and says for each what came of it and what each server heard.
  */
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { PROXY_PORT, type Reachable, type ReachLimits } from "../../src/bark/proxy/types.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
 import { CageRoom, clock, LIMITS, sha256 } from "./cage.ts";
+import { furnish, playLines, typeWord } from "./net-furnish.ts";
 import { NAMES, type PersonScenario, TARGETS, type Scenario, type StageResult } from "./net-names.ts";
 import { openPty } from "./pty.ts";
-import { resolver } from "./net-resolver.ts";
 
-const sh = (command: string): void => {
-  const ran = Bun.spawnSync(["sh", "-c", command], { stdio: ["ignore", "pipe", "pipe"], env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } });
-  if (ran.exitCode !== 0) throw new Error(`${command}: ${ran.stderr.toString()}`);
-};
-
-const folder = realpathSync(mkdtempSync(join(tmpdir(), "noctem-net-")));
-const quoted = (name: string): string => `'${join(folder, name)}'`;
-// What a host has: addresses on an interface, a file that names the resolver.
-sh("ip link set lo up");
-for (const { address } of TARGETS)
-  if (address !== "127.0.0.1") sh(`ip addr add ${address.includes(":") ? `${address}/128 dev lo nodad` : `${address}/32 dev lo`}`);
-writeFileSync(join(folder, "resolv.conf"), "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n");
-sh(`mount --bind ${quoted("resolv.conf")} /etc/resolv.conf`);
-writeFileSync(join(folder, "san"), `subjectAltName=${NAMES.map(({ name }) => `DNS:${name}`).join(",")}\n`);
-sh(
-  [
-    `cd '${folder}'`,
-    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -days 2 -subj '/CN=Test authority' 2>/dev/null",
-    "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr -subj '/CN=allowed.example' 2>/dev/null",
-    "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile san -out server.pem 2>/dev/null",
-  ].join(" && "),
+const furnished = await furnish(
+  TARGETS.map(({ address }) => address),
+  NAMES,
 );
-
-using names = await resolver(NAMES);
+const { folder, names } = furnished;
 /** By address and port: connections, and bytes that were heard. */
 const heard = new Map<string, { connections: number; text: string }>();
 const listeners = TARGETS.flatMap(({ address, ports }) =>
@@ -92,7 +72,7 @@ const listeners = TARGETS.flatMap(({ address, ports }) =>
 
 const room = new CageRoom((permits) => hostCage({ permits, clock, sha256, env: process.env }));
 mkdirSync(room.workspace);
-sh(`cp ${quoted("ca.pem")} '${room.workspace}/ca.crt'`);
+copyFileSync(join(folder, "ca.pem"), join(room.workspace, "ca.crt"));
 
 async function play({ script, language = "sh", hosts, limits }: Scenario): Promise<StageResult> {
   for (const seen of heard.values()) Object.assign(seen, { connections: 0, text: "" });
@@ -122,13 +102,7 @@ async function person({ program, args, answer }: PersonScenario): Promise<StageR
   await using pty = openPty([program, ...args], { cwd: room.workspace, columns: 160, rows: 50 });
   if (answer !== null) {
     await pty.see(/Type yes or no/);
-    // A person reads first.
-    await Bun.sleep(900);
-    for (let typed = 1; typed <= answer.length; typed++) {
-      pty.send(answer.slice(typed - 1, typed));
-      await pty.see(() => pty.raw().endsWith(`Enter: ${answer.slice(0, typed)}`));
-    }
-    pty.send("\r");
+    await typeWord(pty, answer);
   }
   const code = await pty.exited;
   return { error: null, code, out: pty.raw(), err: "", network: null, heard: told(), asked: names.asked() };
@@ -148,15 +122,10 @@ const REACH: ReachLimits = {
 };
 
 try {
-  process.stdout.write("ready\n");
-  for await (const line of console) {
-    if (line.trim() === "") continue;
-    const wanted = JSON.parse(line) as Scenario | PersonScenario;
-    process.stdout.write(`${JSON.stringify("program" in wanted ? await person(wanted) : await play(wanted))}\n`);
-  }
+  await playLines(async (wanted: Scenario | PersonScenario) => ("program" in wanted ? await person(wanted) : await play(wanted)));
 } finally {
   for (const listener of listeners) listener.stop(true);
   room[Symbol.dispose]();
-  rmSync(folder, { recursive: true, force: true });
+  furnished[Symbol.dispose]();
 }
 process.exit(0);
