@@ -28,7 +28,9 @@ const MONITOR = "src/bark/monitor/monitor.ts";
 const READER = "src/platform/skills/reader.ts";
 const BENEATH = "src/platform/workspace/beneath.ts";
 const VIEW = "src/platform/workspace/view.ts";
-const HELPER = "native/helper/helper.c";
+const INSIDE_HELPER = "native/helper/inside.c";
+/** All that it does; the rest of its folder is the C library that it has. */
+const HELPER = ["helper.c", "inside.c", "relay.c", "outside.c"].map((name) => `native/helper/${name}`);
 const POLICY = "profiles/bark/policy.json";
 
 const one = (name: string, file: string, find: string, put: string, only: string, ...covers: readonly string[]): Defence => ({
@@ -111,7 +113,7 @@ const CAGE: readonly Defence[] = [
 const INSIDE: readonly Defence[] = [
   one(
     "a first process that nobody's memory is",
-    HELPER,
+    INSIDE_HELPER,
     '    if (prctl(PR_SET_DUMPABLE, 0) != 0) die("dumpable");\n    sigset_t',
     "    sigset_t",
     "write-first-process",
@@ -121,7 +123,11 @@ const INSIDE: readonly Defence[] = [
     name: "an end with whoever started it",
     edits: [
       { file: ARGV, find: '    "--die-with-parent",\n', put: "" },
-      { file: HELPER, find: "if (ppoll(&reader, 1, NULL, &none) > 0) return FAILED;", put: "ppoll(NULL, 0, NULL, &none); (void) reader;" },
+      {
+        file: INSIDE_HELPER,
+        find: "if (ppoll(&reader, 1, NULL, &none) > 0) return FAILED;",
+        put: "ppoll(NULL, 0, NULL, &none); (void) reader;",
+      },
     ],
     only: "noctem-killed",
     covers: ["bwrap --die-with-parent", "helper ppoll", "helper PR_SET_PDEATHSIG"],
@@ -531,7 +537,7 @@ export function defencesInCode(): readonly string[] {
   const inner = innerCommand(plan, ["/a:1:1"]);
   const flags = (words: readonly string[]): readonly string[] => words.filter((word) => /^--[a-z]/.test(word));
   const limits = inner.flatMap((word, index) => (inner[index - 1] === "--rlimit" ? [word.split("=", 1)[0] ?? ""] : []));
-  const helper = readFileSync(join(ROOT, HELPER), "utf8");
+  const helper = HELPER.map((path) => readFileSync(join(ROOT, path), "utf8")).join("\n");
   const judge = readFileSync(join(ROOT, JUDGE), "utf8");
   const duties =
     helper.match(/\bPR_SET_\w+|\bMS_NO\w+|\bMS_PRIVATE|\bCLONE_NEW\w+|\bexpect_same(?=\(folder)|\bsetsid(?=\()|\bppoll(?=\()/g) ?? [];

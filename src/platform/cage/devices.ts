@@ -1,4 +1,4 @@
-/** Root owns the nodes of /dev, in its cages as well: there they stand on mounts that let nobody change what they are (native/helper/helper.c). */
+/** Root owns the nodes of /dev, in its cages as well: there they stand on mounts that let nobody change what they are (native/helper/outside.c). */
 
 /** Those that bubblewrap gives every cage. */
 const NODES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
