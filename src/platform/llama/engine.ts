@@ -20,6 +20,7 @@ import type { LocalEngine } from "../../engine/server.ts";
 import { type ChatTemplate, compileTemplate, continuation } from "../../engine/template.ts";
 import { capPlan } from "../../engine/thread-plan.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { coreBinding } from "../ffi/core-binding.ts";
 import { usableCores } from "./cores.ts";
 import { loadError, type LogLine, type MemoryFacts } from "./errors.ts";
 import { measureThreads } from "./measure.ts";
@@ -45,6 +46,7 @@ export class LlamaEngine implements LocalEngine {
   readonly #clock = new StepClock(() => performance.now());
   readonly #runtimes = new Map<LoadRequest["gpu"], Promise<Runtime>>();
   readonly #models = new Map<ModelHandle, LoadedLlama>();
+  readonly #cores = coreBinding();
   #lastHandle = 0;
   #loads: Promise<unknown> = Promise.resolve();
 
@@ -137,6 +139,8 @@ export class LlamaEngine implements LocalEngine {
       const source = request.template ?? ownTemplate(model);
       const template = chatTemplate(source, model);
       if (!template.ok) return err({ kind: "template-broken", path, detail: template.error });
+      // Bound to one core, this process would count just that one.
+      this.#cores?.set(false);
       const cores = this.#options.cores ?? usableCores();
       const contextSize = Math.max(64, Math.min(request.contextSize, model.trainContextSize));
       const context = await this.#clock.step(model.createContext({ contextSize, sequences: 1, threads: cores, createSignal: signal }));
@@ -170,6 +174,7 @@ export class LlamaEngine implements LocalEngine {
         templateSource: source,
         threads,
         clock: this.#clock,
+        cores: this.#cores,
       });
       cleanup.move();
       const handle = `model-${++this.#lastHandle}`;

@@ -1,5 +1,6 @@
 /** One loaded model: its context, its template, its thread counts; one request at a time. */
 import type { LlamaContext, LlamaEmbeddingContext, LlamaGrammar, LlamaModel, Token } from "node-llama-cpp";
+import { CoreSeat } from "../../engine/core-seat.ts";
 import { grammarSchema } from "../../engine/json-schema.ts";
 import { LoopGuard } from "../../engine/loop-guard.ts";
 import type {
@@ -16,6 +17,7 @@ import { REASONING_TAGS, type ReplyFormat, type ReplyPiece, ReplySplitter } from
 import type { ChatTemplate, PromptPiece } from "../../engine/template.ts";
 import { ThreadGovernor } from "../../engine/thread-governor.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import type { CoreBinding } from "../ffi/core-binding.ts";
 import type { Decoder, Generation } from "./raw.ts";
 import type { StepClock } from "./step-clock.ts";
 import { TextEncoding, TokenText } from "./tokens.ts";
@@ -41,6 +43,8 @@ export interface ModelParts {
   readonly templateSource: string | null;
   readonly threads: ThreadPlan;
   readonly clock: StepClock;
+  /** Of this process; `null` where cores are not for us to choose. */
+  readonly cores: CoreBinding | null;
 }
 
 type Listener = (chunk: GenerateChunk) => void;
@@ -50,6 +54,7 @@ export class LoadedLlama {
   readonly #encoding: TextEncoding;
   readonly #promptThreads: ThreadGovernor;
   readonly #generateThreads: ThreadGovernor;
+  readonly #seat = new CoreSeat();
   readonly #tags: ReplyFormat["reasoning"];
   readonly #shown: ReadonlyMap<Token, string>;
   readonly #turnEnd: { readonly token: Token | null; readonly text: string | null };
@@ -100,6 +105,7 @@ export class LoadedLlama {
       try {
         return await this.#run({ request, prompt, pieces: pieces.value, generation, emit, signal, start, json: grammar.value !== null });
       } finally {
+        this.#parts.cores?.set(false);
         await generation.close();
       }
     });
@@ -126,7 +132,8 @@ export class LoadedLlama {
 
   async embed(texts: readonly string[]): Promise<Result<readonly Float32Array[], EngineError>> {
     return await this.#alone(async () => {
-      const { model, threads, clock } = this.#parts;
+      const { model, threads, clock, cores } = this.#parts;
+      cores?.set(false);
       this.#embedding ??= await model.createEmbeddingContext({
         contextSize: Math.min(this.contextSize, model.trainContextSize),
         threads: threads.prompt,
@@ -145,7 +152,8 @@ export class LoadedLlama {
   async probabilities(text: string, top: number): Promise<Result<readonly TokenProbability[], EngineError>> {
     return await this.#alone(async () => {
       const tokens = await this.#encoding.prompt([{ kind: "content", text, message: 0 }], Infinity);
-      const { decoder, model } = this.#parts;
+      const { decoder, model, cores } = this.#parts;
+      cores?.set(false);
       if (tokens.length === 0 && model.tokens.bos !== null) tokens.push(model.tokens.bos);
       if (tokens.length === 0 || tokens.length >= this.contextSize)
         return err({ kind: "prompt-too-long", promptTokens: tokens.length, contextSize: this.contextSize });
@@ -183,10 +191,13 @@ export class LoadedLlama {
     let last = 0;
     for (;;) {
       const before = clock.now();
-      const token = await clock.step(generation.next(input, this.#threadsFor(input.length)));
+      const threads = this.#threadsFor(input.length);
+      const seated = this.#takeSeat(input.length, threads);
+      const token = await clock.step(generation.next(input, threads));
       const now = clock.now();
       // Only single tokens are alike enough to be compared.
       if (input.length === 1) this.#generateThreads.observe(now - before, now);
+      if (seated) this.#seat.observe(now - before, now);
       if (promptEnd === 0) {
         promptEnd = now;
         emit({ type: "prompt", tokens: prompt.length, cached, ms: Math.round(now - start) });
@@ -234,6 +245,7 @@ export class LoadedLlama {
       const from = decoder.held.length;
       if (prompt.length - from <= size || cancelled()) return cached;
       const before = clock.now();
+      this.#parts.cores?.set(false);
       await clock.step(decoder.feed(prompt.slice(from, from + size), this.#promptThreads.threads));
       const now = clock.now();
       this.#promptThreads.observe((now - before) / size, now);
@@ -250,6 +262,15 @@ export class LoadedLlama {
   /** The governor of prompts learns from the full batches of long ones alone; the last batch of a prompt is one of a kind. */
   #threadsFor(tokens: number): number {
     return tokens >= PROMPT_BATCH ? this.#promptThreads.unobserved(this.#parts.clock.now()) : this.#generateThreads.threads;
+  }
+
+  /** Takes one core, or lets go of it, for the step that comes. Returns whether that step tells the one from the other. */
+  #takeSeat(tokens: number, threads: number): boolean {
+    const { cores, clock } = this.#parts;
+    // A core is not shared with another model's step, which may have more threads.
+    const alone = tokens === 1 && threads === 1 && clock.idle;
+    cores?.set(alone && this.#seat.bound);
+    return alone && cores !== null;
   }
 
   #render(messages: readonly ChatMessage[]): Result<readonly PromptPiece[], EngineError> {

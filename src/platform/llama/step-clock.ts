@@ -17,6 +17,11 @@ export class StepClock {
     return this.#running === 0 ? 0 : this.#monotonic() - this.#since;
   }
 
+  /** Whether nothing native runs. */
+  get idle(): boolean {
+    return this.#running === 0;
+  }
+
   /** A long step showed that it moves. */
   progress(): void {
     this.#since = this.#monotonic();

@@ -1,0 +1,53 @@
+/** Binds all threads of this process to one core, and lets them go again. For the engine's child: nothing else lives in it. */
+import { dlopen } from "bun:ffi";
+import { readdirSync } from "node:fs";
+
+export interface CoreBinding {
+  /** Onto the core that the caller runs on, or back onto all that the process had. Cheap when nothing changes; some ten system calls otherwise. */
+  set(bound: boolean): void;
+}
+
+/** `struct cpu_set_t`: a bit for each of 1024 cores. */
+const MASK_BYTES = 128;
+
+/** `null` where there is nothing to bind: another system, one core, or a kernel that refuses. */
+export function coreBinding(): CoreBinding | null {
+  if (process.platform !== "linux") return null;
+  try {
+    const { sched_getaffinity, sched_setaffinity, sched_getcpu } = dlopen("libc.so.6", {
+      sched_getaffinity: { args: ["i32", "u64", "ptr"], returns: "i32" },
+      sched_setaffinity: { args: ["i32", "u64", "ptr"], returns: "i32" },
+      sched_getcpu: { args: [], returns: "i32" },
+    }).symbols;
+    const all = new Uint8Array(MASK_BYTES);
+    if (sched_getaffinity(0, BigInt(MASK_BYTES), all) !== 0 || cores(all) < 2) return null;
+    const one = new Uint8Array(MASK_BYTES);
+    /** A thread may end between the listing and the call, and new ones inherit from the one that starts them: neither matters. */
+    const apply = (mask: Uint8Array): void => {
+      for (const thread of readdirSync("/proc/self/task")) sched_setaffinity(Number(thread), BigInt(MASK_BYTES), mask);
+    };
+    // Where this is refused, it is refused now and not in the middle of an answer.
+    if (sched_setaffinity(0, BigInt(MASK_BYTES), all) !== 0 || readdirSync("/proc/self/task").length === 0) return null;
+    let now = false;
+    return {
+      set(bound) {
+        if (bound === now) return;
+        now = bound;
+        if (!bound) return apply(all);
+        const core = sched_getcpu();
+        if (core < 0 || core >= MASK_BYTES * 8) return;
+        one.fill(0);
+        one[core >> 3] = 1 << (core & 7);
+        apply(one);
+      },
+    };
+  } catch {
+    return null;
+  }
+}
+
+function cores(mask: Uint8Array): number {
+  let count = 0;
+  for (const byte of mask) for (let bits = byte; bits !== 0; bits >>= 1) count += bits & 1;
+  return count;
+}
