@@ -1,3 +1,4 @@
+import { spellOut } from "../src/lib/exact.ts";
 import type { ShownApproval } from "../src/session/approvals.ts";
 import type { SessionCommand } from "../src/session/command.ts";
 import type { SessionPort } from "../src/session/port.ts";
@@ -14,6 +15,8 @@ const LEAST_BEFORE_ENTER = 150;
 /** Without a key for so long nobody looks: then it rings, once. */
 const IDLE = 10_000;
 const MOST_SECRET = 256;
+/** Characters of a reason; as many as the terminal's question takes. */
+const MOST_REASON = 300;
 
 interface PaneDeps {
   readonly session: Pick<SessionPort, "view" | "dispatch">;
@@ -113,6 +116,7 @@ export class ApprovalPane {
       this.#scroll(event.rows < 0 ? "up" : "down");
       return "stays";
     }
+    if (ui.reason !== null) return this.#reasonKey(event, approval, ui, now);
     // A paste, or keys that came in one read: nobody pressed them one by one. It may be a password manager's for the parent, which approves nothing by itself.
     if (event.kind === "paste") {
       if (ui.secret !== null && !event.text.includes("\n"))
@@ -136,7 +140,10 @@ export class ApprovalPane {
         return "stays";
       }
       case "deny":
-        return settled ? this.#answer(approval, "denied", null) : "stays";
+        return settled ? this.#answer(approval, "denied") : "stays";
+      case "deny-why":
+        if (settled) this.#ui = { ...ui, typed: "", reason: "", lastKey: now };
+        return "stays";
       case "rehearse":
         if (!settled || !approval.mayRehearse) return "stays";
         this.#clear(now);
@@ -176,7 +183,7 @@ export class ApprovalPane {
       this.#clear(now);
       return "stays";
     }
-    if (!approval.needsParent) return this.#answer(approval, "allowed", null);
+    if (!approval.needsParent) return this.#answer(approval, "allowed");
     this.#ui = { ...ui, typed: "", secret: "", lastKey: now };
     return "stays";
   }
@@ -187,7 +194,7 @@ export class ApprovalPane {
       case "\r":
         // What is shown may have changed while it was typed.
         if (secret === "" || textOf(approval) !== ui.shown) return "stays";
-        return this.#answer(approval, "allowed", secret);
+        return this.#answer(approval, "allowed", { secret });
       case "\u001b":
       case "\u0003":
         this.#ui = { ...ui, secret: null, lastKey: now };
@@ -202,9 +209,37 @@ export class ApprovalPane {
     }
   }
 
-  #answer({ id, digest }: ShownApproval, answer: "allowed" | "denied", secret: string | null): SessionCommand {
+  /** A no takes no reading. Its reason is the person's own words, which the model will go by: what was pasted is not, and an Enter that came with other keys is nobody's. */
+  #reasonKey(event: Extract<InputEvent, { kind: "key" | "paste" }>, approval: ShownApproval, ui: ApprovalUi, now: number): Outcome {
+    const reason = ui.reason ?? "";
+    const becomes = (changed: string | null): Outcome => {
+      this.#ui = { ...ui, reason: changed, lastKey: now };
+      return "stays";
+    };
+    if (event.kind === "paste") return "stays";
+    switch (event.raw) {
+      case "\r":
+        return event.alone && now - ui.lastKey >= LEAST_BEFORE_ENTER && reason.trim() !== "" && textOf(approval) === ui.shown
+          ? this.#answer(approval, "denied", { reason: reason.trim() })
+          : "stays";
+      case "\u001b":
+      case "\u0003":
+        return becomes(null);
+      case "\u007f":
+      case "\b":
+        return becomes(Array.from(reason).slice(0, -1).join(""));
+      default:
+        return spellOut(event.raw, false).odd === 0 && event.raw !== "\t" ? becomes((reason + event.raw).slice(0, MOST_REASON)) : "stays";
+    }
+  }
+
+  #answer(
+    { id, digest }: ShownApproval,
+    answer: "allowed" | "denied",
+    { secret = null, reason = null }: { readonly secret?: string | null; readonly reason?: string | null } = {},
+  ): SessionCommand {
     this.#close();
-    return { type: "answer-approval", id, digest, answer, secret };
+    return { type: "answer-approval", id, digest, answer, secret, reason };
   }
 
   #clear(now: number): void {

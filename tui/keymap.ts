@@ -67,13 +67,14 @@ const FIND_KEYS: Readonly<Record<string, FindAction>> = {
 export const findActionOf = (raw: string): FindAction | null => FIND_KEYS[raw] ?? null;
 
 /** While a question is open. Letters of its answer are none of these. */
-export type ApprovalAction = "later" | "next" | "deny" | "rehearse" | "submit" | "page-down" | "page-up" | "down" | "up";
+export type ApprovalAction = "later" | "next" | "deny" | "deny-why" | "rehearse" | "submit" | "page-down" | "page-up" | "down" | "up";
 const APPROVAL_KEYS: Readonly<Record<string, ApprovalAction>> = {
   "\u001b": "later",
   "\u000f": "later",
   "\u0003": "later",
   "\t": "next",
   d: "deny",
+  n: "deny-why",
   r: "rehearse",
   "\r": "submit",
   " ": "page-down",
@@ -100,7 +101,7 @@ export const KEY_HELP: readonly (readonly [string, string])[] = [
   ["Tab", "complete a command"],
   ["Ctrl-G", "take a pasted piece as your own words"],
   ["Ctrl-T", "tasks"],
-  ["Ctrl-O", "questions that wait; read to the end, then type allow, or d to deny"],
+  ["Ctrl-O", "questions that wait; read to the end, then type allow; d denies, n says why as well"],
   ["Ctrl-L", "draw the screen anew"],
   ["Ctrl-Z", "suspend"],
   ["Ctrl-A E B F K U W Y, Alt-B F D", "edit as in Emacs; Ctrl-- undoes"],

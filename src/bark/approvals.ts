@@ -1,3 +1,4 @@
+import { exact, exactName, oddIn } from "../lib/exact.ts";
 import type { ApprovalQuestion } from "./monitor/monitor.ts";
 import type { Answer } from "./monitor/monitor.ts";
 import type { CagePlan } from "./cage/types.ts";
@@ -28,7 +29,7 @@ export function renderApproval(question: Omit<ApprovalQuestion, "intent" | "offe
           ...(effect.stdin === null ? [] : ["It is fed:", ...indented(new TextDecoder().decode(effect.stdin))]),
         ];
       case "changes":
-        return ["It changes:", ...indented(effect.diff)];
+        return ["It changes:", ...effect.diff.replace(/\n$/u, "").split("\n").map(diffLine)];
       case "store":
         return ["It writes into memory:", ...indented(effect.text)];
       case "answer":
@@ -36,13 +37,18 @@ export function renderApproval(question: Omit<ApprovalQuestion, "intent" | "offe
     }
   })();
   const lines = [
-    `${skill} wants to ${VERBS[operation]} ${exact(object.kind === "code" ? "a program of its own" : object.name)}.`,
+    `${skill} wants to ${VERBS[operation]} ${exactName(object.kind === "code" ? "a program of its own" : object.name)}.`,
     decision.reason,
     ...what,
-    `Comes from: ${context.i >= 3 ? "what you typed" : context.i >= 1 ? "a mixture of yours and others' text" : "text from outside"}${context.p.length === 0 ? "" : ` (${context.p.map(exact).join(", ")})`}.`,
+    `Comes from: ${context.i >= 3 ? "what you typed" : context.i >= 1 ? "a mixture of yours and others' text" : "text from outside"}${context.p.length === 0 ? "" : ` (${context.p.map(exactName).join(", ")})`}.`,
     `Can be taken back: ${prepared.changesState ? (effect.kind === "store" ? "no" : "yes, what it changes in the workspace (noctem bark undo)") : "it changes nothing"}.`,
     ...(remark === null ? [] : ["The model says (believe nothing of it):", ...indented(remark)]),
   ];
+  const odd = oddIn(lines.join("\n"));
+  // After what it is about, before anybody has read far.
+  if (odd > 0) lines.splice(1, 0, `⚠ ${odd} of its characters are spelled out as \\u{…}: they cannot be seen, or look like others.`);
+  if (lines.some((line) => ENCODED_NAME.test(line)))
+    lines.splice(1, 0, "⚠ A name with xn-- in it stands for letters of other scripts. Elsewhere it may look like a name that you know.");
   if (lines.length > MOST_LINES || lines.some((line) => line.length > MOST_WIDTH))
     return { kind: "uninspectable", reason: `It has ${lines.length} lines, or one that is too long to read: nobody could check it.` };
   if (rehearsal === null) return { kind: "lines", lines };
@@ -60,33 +66,31 @@ function exactly({ argv, workspace, network, limits, inputs = [], dbus = [] }: C
   const where =
     workspace === null
       ? "without any of your files"
-      : `in ${exact(workspace.inside)}${workspace.git === undefined ? "" : ` and its git repository ${exact(workspace.git.host)}`}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
+      : `in ${exactName(workspace.inside)}${workspace.git === undefined ? "" : ` and its git repository ${exactName(workspace.git.host)}`}, ${workspace.mode === "read" ? "which it can only read" : "on a copy; what it changes is checked before it is written"}`;
   return [
     `Exactly: ${argv.map(quoted).join(" ")}`,
     `It runs ${where}, ${network.kind === "none" ? "without a network" : "with a network"}, for at most ${Math.round(limits.wallMs / 1000)} s.`,
     ...(network.kind === "none" ? [] : reachLines(network.reach)),
     ...(dbus.length === 0 ? [] : [`It may speak to programs of your session: ${dbusLines(dbus).join("; ")}.`]),
-    ...(inputs.length === 0 ? [] : [`It goes by these files as they are now: ${inputs.map(({ path }) => exact(path)).join(", ")}.`]),
+    ...(inputs.length === 0 ? [] : [`It goes by these files as they are now: ${inputs.map(({ path }) => exactName(path)).join(", ")}.`]),
   ];
 }
 
+/** RFC 3490. */
+const ENCODED_NAME = /(?:^|[^a-z0-9-])xn--[a-z0-9]/iu;
+
+/** The names of files stand in it as well. */
+const diffLine = (line: string): string => `  | ${/^(?:---|\+\+\+|Index:) /.test(line) ? exactName(line) : exact(line)}`;
+
 /** As a shell would have to be told; so that one word never looks like two. */
 const quoted = (word: string): string =>
-  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${exact(word).replaceAll("'", String.raw`'\''`)}'`;
+  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${exactName(word).replaceAll("'", String.raw`'\''`)}'`;
 
 const indented = (text: string): readonly string[] =>
   text
     .replace(/\n$/u, "")
     .split("\n")
     .map((line) => `  | ${exact(line)}`);
-
-/** Controls, marks of writing direction and what takes no room come out spelled; tabs as they are. */
-export const exact = (text: string): string =>
-  text
-    .toWellFormed()
-    .replaceAll(/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\p{Co}\p{Cn}]|[^\S \t]/gu, (character) =>
-      character === "\t" ? "\t" : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
-    );
 
 /** Milliseconds without a key before one counts: what was typed ahead, or meant for something else, decides nothing. */
 const QUIET = 700;

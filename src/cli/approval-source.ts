@@ -92,7 +92,7 @@ export function approvalSource(
     },
   };
 
-  async function answerTo({ id, digest, answer, secret }: ApprovalAnswer): Promise<string | null> {
+  async function answerTo({ id, digest, answer, secret, reason }: ApprovalAnswer): Promise<string | null> {
     const { deciding: ports, log } = deciding();
     const question = questions(ports, MOST_READ).find((one) => one.id === id);
     if (question === undefined) return "The question is not there any more.";
@@ -113,7 +113,7 @@ export function approvalSource(
         by = "parent";
       }
     }
-    const taken = takeAnswer(ports, id, { answer, digest, by, reason: null });
+    const taken = takeAnswer(ports, id, { answer, digest, by, reason });
     seen = -1;
     switch (taken.kind) {
       case "taken":

@@ -1,11 +1,11 @@
 import type { AuditLog } from "../audit/log.ts";
-import { exact } from "../bark/approvals.ts";
 import { type DecidingPorts, questions, takeAnswer, type Taken } from "../bark/asking/decide.ts";
 import type { Question } from "../bark/asking/record.ts";
 import type { StickLayout } from "../config/layout.ts";
 import type { Explained } from "../headless/result-object.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { exact, exactName } from "../lib/exact.ts";
 import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
 import { heartDeps } from "../platform/heart.ts";
@@ -73,7 +73,7 @@ export function listQuestions({ json, heart, open }: QuestionArguments & { reado
   else
     for (const question of shown) {
       const { id, pending, openedAt } = question;
-      io.out(`${id.slice(0, 8)}  ${localTime(openedAt)}  ${stateText(question)}  ${pending.skill}: ${exact(pending.object)}\n`);
+      io.out(`${id.slice(0, 8)}  ${localTime(openedAt)}  ${stateText(question)}  ${pending.skill}: ${exactName(pending.object)}\n`);
     }
   return ExitCode.DONE;
 }

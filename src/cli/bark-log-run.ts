@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { exact } from "../bark/approvals.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Millis } from "../lib/brand.ts";
 import { type BarkArguments, stepsOf, workspaceFor } from "./bark-desk.ts";
@@ -9,6 +8,7 @@ import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
 import { heartExists, stickOf } from "./stick.ts";
 import { localTime } from "./time-text.ts";
+import { exact } from "../lib/exact.ts";
 
 /** Records that are looked through for `limit` that have something blocked. */
 const LOOKED_AT = 2000;

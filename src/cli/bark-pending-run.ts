@@ -1,4 +1,5 @@
-import { exact, renderApproval } from "../bark/approvals.ts";
+import { renderApproval } from "../bark/approvals.ts";
+import { exact, exactName } from "../lib/exact.ts";
 import type { PreparedCall } from "../bark/call.ts";
 import { waitingCall, type Waiting } from "../bark/pending.ts";
 import type { CallReport } from "../bark/monitor/monitor.ts";
@@ -25,9 +26,9 @@ export function listPending({ json, heart }: Omit<PendingArguments, "id">, io: C
   else if (all.length === 0) io.err("noctem: Nothing waits for you.\n");
   else
     for (const { id, at, workspace, changes } of all) {
-      const names = changes.slice(0, 5).map(({ change }) => exact(change.path));
+      const names = changes.slice(0, 5).map(({ change }) => exactName(change.path));
       const more = changes.length > 5 ? ` and ${changes.length - 5} more` : "";
-      io.out(`${id}  ${localTime(at)}  ${exact(workspace)}: ${names.join(", ")}${more}\n`);
+      io.out(`${id}  ${localTime(at)}  ${exactName(workspace)}: ${names.join(", ")}${more}\n`);
     }
   return ExitCode.DONE;
 }
@@ -49,7 +50,7 @@ export function showPending({ json, heart, id }: PendingArguments, io: CommandIo
   }
   const texts = diffTexts(found.workspace);
   for (const { change, reason } of found.changes) {
-    io.out(`${exact(change.path)}: ${forTerminal(reason)}\n`);
+    io.out(`${exactName(change.path)}: ${forTerminal(reason)}\n`);
     for (const line of diffOf(change, texts)) io.out(`  | ${exact(line)}\n`);
   }
   return ExitCode.DONE;

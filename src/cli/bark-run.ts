@@ -1,7 +1,6 @@
 import type { PreparedCall } from "../bark/call.ts";
 import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
 import { BUS_VARIABLE, dbusLines } from "../bark/cage/dbus.ts";
-import { exact } from "../bark/approvals.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
 import { networkJson, reachLines } from "../bark/proxy/report.ts";
 import { PROXY_NAMES, proxyVariables } from "../bark/proxy/types.ts";
@@ -11,6 +10,7 @@ import type { Decision } from "../bark/types.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { Json } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { exact } from "../lib/exact.ts";
 import type { ToolDeclaration } from "../skills/types.ts";
 import { type BarkArguments, type BarkDesk, barkDesk } from "./bark-desk.ts";
 import { decideWaiting } from "./bark-pending-run.ts";

@@ -1,10 +1,10 @@
-import { exact } from "../bark/approvals.ts";
 import type { Grant } from "../bark/grants/grant.ts";
 import { type GrantHolder, grantLines } from "../bark/grants/holder.ts";
 import { parsePattern } from "../bark/grants/pattern.ts";
 import type { SigningKey } from "../audit/log.ts";
 import type { Explained } from "../headless/result-object.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { exactName } from "../lib/exact.ts";
 import { askOnTerminal } from "../platform/approval-terminal.ts";
 import { stickKey } from "../platform/audit-crypto.ts";
 import { grantsOf } from "./approval-desk.ts";
@@ -37,7 +37,7 @@ export function listGrants(args: GrantArguments, io: CommandIo): number {
   else
     for (const { body, state, left } of all)
       io.out(
-        `${body.nonce.slice(0, 8)}  ${state === "good" ? `until ${localTime(body.expires)}, ${left} uses left` : state}  ${exact(body.pattern)}\n`,
+        `${body.nonce.slice(0, 8)}  ${state === "good" ? `until ${localTime(body.expires)}, ${left} uses left` : state}  ${exactName(body.pattern)}\n`,
       );
   return ExitCode.DONE;
 }
@@ -67,7 +67,7 @@ export async function addGrant(
   const draft = { pattern: pattern.value, inputs: null, days: args.days ?? DAYS, uses: args.uses ?? USES };
   await io.flushed();
   const asked = await askOnTerminal(
-    [...grantLines(draft).map(exact), "Type always to make it so, no to leave it."],
+    [...grantLines(draft).map(exactName), "Type always to make it so, no to leave it."],
     { mayRehearse: false, mayAlways: true },
     io.err,
     io.signal,
@@ -88,7 +88,7 @@ export function revokeGrant(args: GrantArguments & { readonly id: string }, io: 
   const revoked = desk.grants.revoke(args.id, "console");
   if (!revoked.ok) return failWith({ text: revoked.error, code: ExitCode.USAGE }, args.json, io);
   const { nonce, pattern } = revoked.value.body;
-  io.out(args.json ? `${JSON.stringify({ revoked: nonce })}\n` : `${nonce.slice(0, 8)} is over: ${exact(pattern)}\n`);
+  io.out(args.json ? `${JSON.stringify({ revoked: nonce })}\n` : `${nonce.slice(0, 8)} is over: ${exactName(pattern)}\n`);
   return ExitCode.DONE;
 }
 

@@ -1,12 +1,12 @@
 import type { AuditEntry } from "../audit/entry.ts";
 import { parseEntry } from "../audit/entry.ts";
-import { exact } from "../bark/approvals.ts";
 import { questions } from "../bark/asking/decide.ts";
 import { overlayBytes } from "../bark/policy/overlay.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { millisOf, type Hlc } from "../heart/hlc.ts";
 import { resolve } from "node:path";
+import { exact } from "../lib/exact.ts";
 import { LEAST_PIN, UNLOCK_MINUTES } from "../platform/parent-door.ts";
 import { readSmallFile, replaceFile } from "../platform/settings-file.ts";
 import { type AnsweringDesk, answeringDesk } from "./approvals-run.ts";

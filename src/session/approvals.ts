@@ -32,6 +32,8 @@ export interface ApprovalAnswer {
   readonly digest: string;
   readonly answer: "allowed" | "denied";
   readonly secret: string | null;
+  /** Of a no, for the model; null without one. */
+  readonly reason: string | null;
 }
 
 /** Equal for whoever looks at them. */

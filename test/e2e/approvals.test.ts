@@ -109,7 +109,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem approvals${why}`, () => {
 describe.skipIf(NO_CAGE !== null)(`questions in the chat${why}`, () => {
   test("read to the end and answered by hand, and the waiting program goes on", () => allowByHand(80, 24), 40_000);
 
-  test("typing at 20 keys a second while questions appear, pastes with an end of their own, and unread answers approve nothing; d denies", async () => {
+  test("typing at 20 keys a second while questions appear, pastes with an end of their own, and unread answers approve nothing; a no says why", async () => {
     using here = place();
     await using pty = chat(here, 80, 24);
     await pty.see(/>/);
@@ -134,8 +134,16 @@ describe.skipIf(NO_CAGE !== null)(`questions in the chat${why}`, () => {
     }
     await Bun.sleep(300);
     expect(existsSync(join(here.workspace, "typed"))).toBe(false);
-    pty.send("d");
-    expect((await first.ended).code).toBe(9);
+    pty.send("n");
+    await pty.see(/tell the model why/);
+    for (const key of "use mkdir") {
+      pty.send(key);
+      await Bun.sleep(20);
+    }
+    await pty.see(/: use mkdir/);
+    await Bun.sleep(200);
+    pty.send("\r");
+    expect(await first.ended).toMatchObject({ code: 9, stderr: expect.stringContaining("use mkdir") as string });
     expect(existsSync(join(here.workspace, "typed"))).toBe(false);
     await pty.see((screen) => !BADGE.test(screen));
   }, 40_000);

@@ -140,5 +140,20 @@ export const APPROVAL_BUGS: readonly Bug[] = [
     "if (!approval.needsParent) return",
     "if (!approval.needsParent || (true as boolean)) return",
   ),
+  bug(PANE, "tui/approval-pane.ts", "what came with other keys says why", "return event.alone && now", "return now"),
+  bug(
+    PANE,
+    "tui/approval-pane.ts",
+    "a paste says why",
+    'if (event.kind === "paste") return "stays";\n    switch',
+    'if (event.kind === "paste") return becomes(event.text);\n    switch',
+  ),
+  bug(
+    PANE,
+    "tui/panes/approvals.ts",
+    "a long reason shows its beginning",
+    'while (cells(kept.join("")) >= room) kept.shift();',
+    'while (cells(kept.join("")) >= room) kept.pop();',
+  ),
   bug(PANE, "tui/approval-pane.ts", "it rings each time", "for (const { id } of fresh) this.#rung.add(id);", ""),
 ];

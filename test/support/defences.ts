@@ -291,9 +291,9 @@ const PATH: readonly Defence[] = [
   ),
   one(
     "every character of a question spelled out",
-    "src/bark/approvals.ts",
-    'character === "\\t" ? "\\t" :',
-    'character !== "" ? character :',
+    "src/lib/exact.ts",
+    "if (strange.has(at) || isOdd(character, marks)) {",
+    "if (at < 0) {",
     "approval-on-terminal",
   ),
   one(

@@ -1,4 +1,5 @@
 import type { ShownApproval } from "../../src/session/approvals.ts";
+import { oddIn } from "../../src/lib/exact.ts";
 import { exactRows, exactText } from "../text/exact.ts";
 import { cells, fit, justify } from "../text/rows.ts";
 import type { Theme } from "../theme.ts";
@@ -19,6 +20,8 @@ export interface ApprovalUi {
   readonly lastKey: number;
   /** Asked for the parent's PIN or passphrase: how much of it is typed. */
   readonly secret: string | null;
+  /** Saying why not: what the model will be told. */
+  readonly reason: string | null;
 }
 
 export const openApproval = (approval: ShownApproval, now: number): ApprovalUi => ({
@@ -30,15 +33,14 @@ export const openApproval = (approval: ShownApproval, now: number): ApprovalUi =
   typed: "",
   lastKey: now,
   secret: null,
+  reason: null,
 });
 
 /** The whole text of a question, one line for each of its own. What a rehearsal showed comes last. */
 export function textOf({ lines, rehearsal }: ShownApproval): string {
   const known = texts.get(lines);
   if (known !== undefined && known.rehearsal === rehearsal) return known.text;
-  const text = [...lines, ...(rehearsal ?? [])]
-    .map((line) => exactText(line, { argv: true, spelled: true }).text.replaceAll("\n", "\\n"))
-    .join("\n");
+  const text = [...lines, ...(rehearsal ?? [])].map((line) => exactText(line, { spelled: true }).text.replaceAll("\n", "\\n")).join("\n");
   texts.set(lines, { rehearsal, text });
   return text;
 }
@@ -92,6 +94,8 @@ export interface ApprovalFrame {
 const MOST_ROWS = 5000;
 const LEAST_ROWS = 6;
 const LEAST_WIDTH = 20;
+/** Cells for "rows 1–13 of 336" and what is around it. */
+const LEAST_WHERE = 20;
 
 /** Pure. Exactly `height` rows: a title, the text, a rule, an answer. */
 export function approvalFrame(
@@ -125,16 +129,24 @@ export function approvalFrame(
   // Only what joins on to what was read before: jumping to the end reads nothing.
   const readTo = (visible[0]?.from ?? 0) <= ui.readTo ? Math.max(ui.readTo, end) : ui.readTo;
   const isRead = !isTooLong && readTo >= (all.at(-1)?.to ?? 0);
-  const odd = ui.shown.match(/\\u\{[0-9a-f]+\}|\\x[0-9a-f]{2}/gu)?.length ?? 0;
+  const odd = oddIn(ui.shown);
   const warning = odd === 0 ? "" : `  ⚠ ${odd} odd character${odd === 1 ? "" : "s"}`;
   const title = ` APPROVAL ${place.number}/${place.of}  ${approval.skill}  tier ${approval.tier}  expires ${clockText(approval.secondsLeft)}${warning}`;
-  const keys = [
-    ...(isRead ? [] : ["Space read on"]),
-    "d deny",
-    ...(approval.mayRehearse ? ["r rehearse"] : []),
-    ...(place.of > 1 ? ["Tab next"] : []),
-    "Esc later",
-  ].join(" · ");
+  const offered: readonly (readonly [string, string, boolean])[] = [
+    ["Space read on", "Space", !isRead],
+    ["d deny", "d no", true],
+    ["n deny, say why", "n why", true],
+    ["r rehearse", "r try", approval.mayRehearse],
+    ["Tab next", "Tab", place.of > 1],
+    ["Esc later", "Esc", true],
+  ];
+  const keysAs = (form: 0 | 1): string =>
+    offered
+      .filter(([, , holds]) => holds)
+      .map((key) => key[form])
+      .join(form === 0 ? " · " : "·");
+  // Where there is no room for sentences, and for where one is, words do.
+  const keys = cells(keysAs(0)) + LEAST_WHERE > width ? keysAs(1) : keysAs(0);
   const where = ` rows ${first + 1}–${first + visible.length} of ${all.length}`;
   const at = (index: number): number => all[Math.max(0, Math.min(last, index))]?.from ?? 0;
   return {
@@ -155,10 +167,22 @@ export function approvalFrame(
 }
 
 function answerRow(approval: ShownApproval, ui: ApprovalUi, isRead: boolean, isTooLong: boolean, width: number, theme: Theme): string {
+  if (ui.reason !== null) {
+    const head = width < 60 ? " why not, Enter: " : " deny, and tell the model why (Enter; Esc goes back): ";
+    // Its end is what is being typed.
+    return theme.strong(fit(`${head}${tailOf(ui.reason, width - cells(head) - 1)}`, width));
+  }
   if (isTooLong) return theme.danger(fit(" too long for anybody to read: it can only be denied", width));
   if (!isRead) return theme.dim(fit(" read it to its end; then it can be allowed", width));
   if (ui.secret !== null) return theme.strong(fit(` the parent's PIN or passphrase, and Enter: ${"•".repeat(ui.secret.length)}`, width));
   return theme.strong(fit(` type ${wordFor(approval)} and Enter: ${ui.typed}`, width));
+}
+
+function tailOf(text: string, room: number): string {
+  if (cells(text) <= room) return text;
+  const kept = Array.from(text);
+  while (cells(kept.join("")) >= room) kept.shift();
+  return `…${kept.join("")}`;
 }
 
 /** 9:41 */

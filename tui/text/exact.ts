@@ -1,60 +1,17 @@
-/**
- * Text that a person must see as it is before deciding: nothing is dropped, and everything that could be invisible,
- * reordered or taken for something else is spelled out and counted.
- */
+/** What a person must read before deciding, on rows of a screen. What is spelled out in it, and why: src/lib/exact.ts. */
+import { spellOut } from "../../src/lib/exact.ts";
+
 export interface ExactText {
-  /** One line per line of the input. Odd characters appear as `\u{202e}` or `\x1b`, a tab as `\t`, a backslash doubled. */
+  /** One line per line of the input. Odd characters appear as `\u{202e}`, a tab as `\t`, a backslash doubled. */
   readonly text: string;
   /** How many characters were spelled out, tabs and backslashes not counted. */
   readonly odd: number;
 }
 
-export interface ExactOptions {
-  /** Command lines and paths: right-to-left letters are spelled out too, because terminals reorder them unasked. */
-  readonly argv: boolean;
-  /** It was spelled out before, by whoever made it safe: backslashes stay as they are. */
-  readonly spelled?: true;
-}
-
-const INVISIBLE = /[\p{Cf}\p{Default_Ignorable_Code_Point}\u115f\u1160\u3164\uffa0\u2800\u00ad]/u;
-const UNSHOWN = /[\p{Cc}\p{Cs}\p{Cn}\p{Co}\p{Zl}\p{Zp}]/u;
-const ODD_SPACE = /\p{Zs}/u;
-const MARK = /\p{M}/u;
-const RIGHT_TO_LEFT =
-  /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Samaritan}\p{Script=Mandaic}\p{Script=Adlam}\p{Script=Hanifi_Rohingya}]/u;
-const MAX_MARKS = 2;
-
-export function exactText(text: string, { argv, spelled: wasSpelled }: ExactOptions): ExactText {
-  let out = "";
-  let odd = 0;
-  let marks = 0;
-  for (const character of text) {
-    marks = MARK.test(character) ? marks + 1 : 0;
-    if (character === "\n") out += "\n";
-    else if (character === "\t") out += "\\t";
-    else if (character === "\\") out += wasSpelled ? "\\" : "\\\\";
-    else if (isOdd(character, marks, argv)) {
-      odd++;
-      out += spelled(character);
-    } else out += character;
-  }
-  return { text: out, odd };
-}
-
-function isOdd(character: string, marks: number, argv: boolean): boolean {
-  if (character >= " " && character <= "~") return false;
-  return (
-    UNSHOWN.test(character) ||
-    INVISIBLE.test(character) ||
-    (ODD_SPACE.test(character) && character !== " ") ||
-    marks > MAX_MARKS ||
-    (argv && RIGHT_TO_LEFT.test(character))
-  );
-}
-
-function spelled(character: string): string {
-  const code = character.codePointAt(0) ?? 0;
-  return code < 0x20 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
+/** `spelled`: it was spelled out before, by whoever made it safe; backslashes stay as they are. */
+export function exactText(text: string, { spelled }: { readonly spelled: boolean }): ExactText {
+  const lines = text.split("\n").map((line) => spellOut(spelled ? line : line.replaceAll("\\", "\\\\"), false));
+  return { text: lines.map((line) => line.text.replaceAll("\t", "\\t")).join("\n"), odd: lines.reduce((sum, { odd }) => sum + odd, 0) };
 }
 
 const graphemes = new Intl.Segmenter("en", { granularity: "grapheme" });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type AnswerState, answerKey, exact, newAnswer, renderApproval } from "../../../src/bark/approvals.ts";
+import { type AnswerState, answerKey, newAnswer, renderApproval } from "../../../src/bark/approvals.ts";
+import { exact } from "../../../src/lib/exact.ts";
 import { ok } from "../../../src/lib/result.ts";
 import type { ApprovalQuestion } from "../../../src/bark/monitor/monitor.ts";
 
@@ -72,6 +73,24 @@ describe("an approval's text", () => {
     // What the model says comes last and in a box.
     expect(text.split("\n").slice(-2)).toEqual(["The model says (believe nothing of it):", "  | approved by the user\\u{1b}]52;c;x\\u{7}"]);
     expect(text).not.toMatch(/[^\P{C}\n\t]/u);
+  });
+
+  test("look-alikes are spelled out and counted, in names more of them than in what is written, and encoded names are said to be such", () => {
+    const { prepared } = question({});
+    const linesOf = (over: Partial<ApprovalQuestion["prepared"]>): readonly string[] => {
+      const rendered = renderApproval(question({ prepared: { ...prepared, ...over } }));
+      return rendered.kind === "lines" ? rendered.lines : [];
+    };
+    const named = (name: string): Partial<ApprovalQuestion["prepared"]> => ({ object: { ...prepared.object, name } });
+    const diff = "--- сосо\n+++ сосо\n+сосо и p\u0430ypal\n";
+    const lines = linesOf({ ...named("p\u0430ypal.txt"), effect: { kind: "changes", changes: [], diff, answer: "" } });
+    expect(lines[0]).toContain("p\\u{430}ypal.txt");
+    // One in its name, four in each of the two headings, one in the line.
+    expect(lines[1]).toBe("⚠ 10 of its characters are spelled out as \\u{…}: they cannot be seen, or look like others.");
+    expect(lines).toContain("  | +сосо и p\\u{430}ypal");
+    expect(linesOf(named("plain.txt")).join("\n")).not.toContain("⚠ 10");
+    expect(linesOf(named("https://xn--pypal-4ve.com/"))[1]).toContain("xn--");
+    expect(linesOf(named("axn--b"))[1]).not.toContain("letters of other scripts");
   });
 
   test("nothing invisible comes through, ever", () => {

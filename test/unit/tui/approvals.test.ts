@@ -83,7 +83,7 @@ describe("a question in the chat", () => {
     expect(sitting.draw()).toContain("type allow and Enter");
     sitting.type("allow\r");
     expect(sitting.commands).toEqual([
-      { type: "answer-approval", id: "a".repeat(32), digest: "d".repeat(64), answer: "allowed", secret: null },
+      { type: "answer-approval", id: "a".repeat(32), digest: "d".repeat(64), answer: "allowed", secret: null, reason: null },
     ]);
     expect(sitting.pane.isOpen).toBe(false);
   });
@@ -108,6 +108,55 @@ describe("a question in the chat", () => {
     sitting.open();
     sitting.read("r", 1000);
     expect(sitting.commands.at(-1)).toEqual({ type: "rehearse-approval", id: "a".repeat(32) });
+    expect(sitting.answers).toEqual(["denied"]);
+  });
+
+  test("n says why not, for the model, unread; a paste, a burst and an Enter that came along send nothing", () => {
+    const sitting = new Sitting(approval()).open();
+    sitting.read("n", 500);
+    // Too soon after it was opened.
+    expect(sitting.draw()).not.toContain("tell the model why");
+    sitting.read("n", 1000);
+    expect(sitting.draw()).toContain("tell the model why");
+    for (const bytes of [
+      "\r",
+      "not that",
+      "\rx",
+      "\u007f",
+      " \r",
+      "\u001b[200~pasted\u001b[201~",
+      "x".repeat(30),
+      "\u202e",
+      "\u001b[A",
+      " file!\r",
+    ])
+      sitting.read(bytes, 300);
+    expect(sitting.draw()).toContain("not that  file!");
+    sitting.read("\u007f");
+    sitting.read("\r", 149);
+    expect(sitting.answers).toEqual([]);
+    // Keys that mean something elsewhere are letters here.
+    sitting.type(", dear");
+    sitting.read("\r", 150);
+    expect(sitting.commands).toEqual([
+      {
+        type: "answer-approval",
+        id: "a".repeat(32),
+        digest: "d".repeat(64),
+        answer: "denied",
+        secret: null,
+        reason: "not that  file, dear",
+      },
+    ]);
+    expect(sitting.pane.isOpen).toBe(false);
+    // Esc takes the reason back, not the question; what was said is for this question alone.
+    sitting.open().read("n", 1000);
+    sitting.type("because");
+    expect(sitting.read("\u001b")).toContain("read it to its end");
+    sitting.read("n", 1000);
+    sitting.type("other");
+    sitting.approvals = [approval({ lines: ["something else"] })];
+    sitting.read("\r", 300);
     expect(sitting.answers).toEqual(["denied"]);
   });
 
@@ -277,12 +326,43 @@ describe("what is seen of it", () => {
     expect(sitting.answers).toEqual(["allowed"]);
   });
 
+  test.each([
+    [80, 24],
+    [40, 24],
+    [40, 12],
+    [24, 8],
+  ])("at %i × %i every row fits, every key is there, and a reason shows its end", (width, height) => {
+    const sitting = new Sitting(approval({ lines: ["cat p\\u{430}ypal.txt", ...approval().lines] }), approval({ id: "b".repeat(32) }));
+    Object.assign(sitting, { width, height });
+    sitting.open();
+    const plain = (): readonly string[] => Bun.stripANSI(sitting.draw()).split("\n");
+    const fits = (): void => {
+      expect(plain().length).toBe(height);
+      for (const row of plain()) expect(Bun.stringWidth(row)).toBeLessThanOrEqual(width);
+    };
+    fits();
+    if (width === 80) expect(plain()[0]).toBe(" APPROVAL 1/2  shell  tier 3  expires 9:41  ⚠ 1 odd character");
+    if (width >= 40) expect(plain()[height - 2]).toEndWith(" Space·d no·n why·r try·Tab·Esc ");
+    sitting.read("n", 1000);
+    sitting.type("because it is not the file that I spoke of, but 漢字 of mine", 10);
+    fits();
+    expect(plain().at(-1)).toMatch(/ mine$/);
+  });
+
   test("right-to-left letters, odd characters and long words are whole, and counted", () => {
     const sitting = new Sitting(approval({ lines: ["cat a\\u{202e}b", "\u05d0\u05d1", `${"w".repeat(200)}!`] })).open();
     const screen = sitting.draw();
     expect(screen).toContain("⚠ 3 odd characters");
     expect(screen).toContain("\\u{5d0}\\u{5d1}");
     expect(screen.replaceAll(/\n↪/g, "")).toContain(`${"w".repeat(200)}!`);
+  });
+
+  test("with room its keys are words", () => {
+    const sitting = new Sitting(approval({ mayRehearse: false })).open();
+    sitting.height = 24;
+    expect(Bun.stripANSI(sitting.draw()).split("\n")[22]).toBe(
+      " rows 1–21 of 40           Space read on · d deny · n deny, say why · Esc later ".padEnd(80),
+    );
   });
 
   test("the badge counts, and says when the first ends", () => {
