@@ -2,11 +2,12 @@ import * as v from "valibot";
 import { BOTTOM, type Label } from "../lib/label.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { cellsUnder, getCell, putCell } from "./cells.ts";
-import { insertEntry, type EntryKind } from "./entries.ts";
+import { cellOf, cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
+import { insertEntry, placeNear, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
+import type { SqlRow, SqlValue } from "./sql.ts";
 import { Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
 import { readMeta, type Stamps, writeMeta } from "./writer.ts";
@@ -67,6 +68,7 @@ const LEAVES = `select b.body as leaf from entry e indexed by entry_dot cross jo
   where e.actor = ? and e.kind = '${LEAF}' and e.ref = ? order by e.seq`;
 /** A beginning has the session's own id. */
 const BEGINNING = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
+const LEAF_AT = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.kind = '${LEAF}'`;
 const BEGINNINGS = `select b.body as leaf from entry e not indexed cross join entry_body b on b.n = e.n
   where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
 const ID = /^[0-9a-f]{32}$/;
@@ -84,19 +86,19 @@ export function heartAudit(store: TypedStore): HeartAudit {
   };
   const actorOf = (session: string): number =>
     Number(db.get("select actor from cell where ns = ? and k = ?", Namespace.AUDIT, session)?.["actor"] ?? 0);
-  const putCheckpoint = (stamps: Stamps, key: string, value: string): void =>
-    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
-  const insertLeaf = (stamps: Stamps, session: string, leaf: string, label: Label): void => {
-    const ref = Uint8Array.fromHex(session);
-    const id = beginsAnew(leaf) && !isTaken(store, ref) ? ref : leafKey(store, session, leaf);
-    insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
-  };
+  const putCheckpoint = (stamps: Stamps, key: string, value: string, before?: SqlRow | null): void =>
+    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM }, before);
+  const insertLeaf = (stamps: Stamps, ref: Uint8Array, leaf: string, label: Label, id: Uint8Array): void =>
+    void insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
   return {
     append({ session, after, payloads, make, remember }) {
       if (!ID.test(session)) return err({ kind: "not-found", what: session });
       const ref = Uint8Array.fromHex(session);
       return transactIn(store, (stamps) => {
-        if ((cell(session)?.value ?? null) !== after || (after !== null && actorOf(session) !== stamps.actor)) return ok("moved");
+        const before = cellRow(db, Namespace.AUDIT, session);
+        const stands = before === null ? null : cellOf(before, mac);
+        const note = stands === null || stands === "damaged" ? null : stands.value;
+        if (note !== after || (after !== null && Number(before?.["actor"]) !== stamps.actor)) return ok("moved");
         const places = payloads.map((payload): LeafPlace => {
           const salt = random.bytes(16);
           const body = payload?.body.toWellFormed() ?? "";
@@ -105,13 +107,16 @@ export function heartAudit(store: TypedStore): HeartAudit {
               ? null
               : {
                   hash: bodyHash(salt, body, crypto).toHex(),
-                  id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref }),
+                  id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref, near: ref }),
                 };
           return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
         });
         const { leaves, checkpoint } = make(places);
-        for (const [i, leaf] of leaves.entries()) insertLeaf(stamps, session, leaf, payloads[i]?.label ?? BOTTOM);
-        putCheckpoint(stamps, session, checkpoint);
+        for (const [i, leaf] of leaves.entries()) {
+          const id = beginsAnew(leaf) && !isTaken(store, ref) ? ref : leafId(store, ref, leaf);
+          insertLeaf(stamps, ref, leaf, payloads[i]?.label ?? BOTTOM, id);
+        }
+        putCheckpoint(stamps, session, checkpoint, before);
         if (remember !== undefined) {
           const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
           writeMeta(db, store.sealing(), HEADS, canonicalJson({ n, session, also: [...remember] }));
@@ -162,8 +167,14 @@ export function heartAudit(store: TypedStore): HeartAudit {
       }),
     keepVersion: (session, leaves, checkpoint) =>
       transactIn(store, (stamps) => {
-        const fresh = leaves.filter((leaf) => !isTaken(store, leafKey(store, session, leaf)));
-        for (const leaf of fresh) insertLeaf(stamps, session, leaf, BOTTOM);
+        const ref = Uint8Array.fromHex(session);
+        const named = leaves.map((leaf) => ({ leaf, ids: [leafId(store, ref, leaf), longLeafId(store, session, leaf)] }));
+        // By what stands there and not by its id alone, which whoever has the session's key might have made for two.
+        const fresh = named.filter(({ leaf, ids }) => ![ref, ...ids].some((id) => leafAt(store, id) === leaf));
+        for (const { leaf, ids } of fresh) {
+          const all = beginsAnew(leaf) ? [ref, ...ids] : ids;
+          insertLeaf(stamps, ref, leaf, BOTTOM, all.find((id) => !isTaken(store, id)) ?? random.bytes(16));
+        }
         const key = `${session}/${crypto.sha256(new TextEncoder().encode(checkpoint)).toHex().slice(0, 16)}`;
         if (cell(session)?.value !== checkpoint && cell(key)?.value !== checkpoint) putCheckpoint(stamps, key, checkpoint);
         return ok(fresh.length);
@@ -176,8 +187,21 @@ const beginsAnew = (leaf: string): boolean => leaf.startsWith('{"certificate":')
 
 const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 1 from entry where id = ?", id) !== null;
 
-/** Holds the leaf's hash: two versions of one entry are two rows, in whichever copies they meet. */
-const leafKey = ({ crypto }: TypedStore, session: string, leaf: string): Uint8Array =>
+const leafAt = ({ db }: TypedStore, id: Uint8Array): SqlValue => db.get(LEAF_AT, id)?.["leaf"] ?? null;
+
+/**
+ * The id of a leaf's row holds of the leaf's hash: two versions of one entry are two rows, in whichever copies they meet. Before that stand two bytes of
+ * its session's and the entry's number, so that what is committed together stands together in the index of ids: ten ids from anywhere are ten pages to be
+ * kept in the journal and written.
+ */
+function leafId({ crypto }: TypedStore, session: Uint8Array, leaf: string): Uint8Array {
+  const id = crypto.sha256(new TextEncoder().encode(leaf)).slice(0, 16);
+  id.set(placeNear(session, Number(/"seq":(\d+)/.exec(leaf)?.[1] ?? 0)));
+  return id;
+}
+
+/** As ids of leaves once were: the hash alone. Also for a leaf whose id something else has. */
+const longLeafId = ({ crypto }: TypedStore, session: string, leaf: string): Uint8Array =>
   crypto.sha256(new TextEncoder().encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
 
 function bodyOf({ db, crypto }: TypedStore, id: string): string | null {

@@ -24,14 +24,14 @@ const PUT = `insert into cell (${NAMES.join(", ")}) values (${NAMES.map(() => "?
     .map((name) => `${name} = excluded.${name}`)
     .join(", ")}`;
 
-/** Writes a register over whatever stands there. Inside a transaction of `stamps`. */
+/** Writes a register over whatever stands there. Inside a transaction of `stamps`. `before`: its row, for a caller that has read it there. */
 export function putCell(
   db: SqlDatabase,
   mac: RowMac,
   stamps: Stamps,
   cell: { readonly ns: Namespace; readonly key: string; readonly value: string | null; readonly label: Label },
+  before: SqlRow | null = cellRow(db, cell.ns, cell.key),
 ): Hlc {
-  const before = db.get(ONE, cell.ns, cell.key);
   stamps.replaced(before);
   // The stamp of a damaged cell is anybody's, and must not be carried into one that is sealed.
   const visible = before !== null && isSealed(before, mac) ? Number(before["hlc"]) : 0;
@@ -44,9 +44,12 @@ export function putCell(
 
 /** `null` when there is none; `"damaged"` when it is not what was written. `mac` is null where the keys are missing. */
 export function getCell(db: SqlDatabase, mac: RowMac | null, ns: Namespace, key: string): Cell | "damaged" | null {
-  const row = db.get(ONE, ns, key);
+  const row = cellRow(db, ns, key);
   return row === null ? null : cellOf(row, mac);
 }
+
+/** The row of a register, whatever is in it. */
+export const cellRow = (db: SqlDatabase, ns: Namespace, key: string): SqlRow | null => db.get(ONE, ns, key);
 
 /** Registers whose keys begin with `prefix`, by key; all of them for an empty one. Damaged ones are counted and left out. */
 export function cellsUnder(
@@ -61,7 +64,7 @@ export function cellsUnder(
   return { cells, damaged: found.length - cells.length };
 }
 
-function cellOf(row: SqlRow, mac: RowMac | null): Cell | "damaged" {
+export function cellOf(row: SqlRow, mac: RowMac | null): Cell | "damaged" {
   if (mac !== null && !isSealed(row, mac)) return "damaged";
   const { k, v, hlc } = row;
   const label = labelOf(row);

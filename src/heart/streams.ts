@@ -49,6 +49,8 @@ export const VV_COLUMNS = ["actor", "seq", "held", "total", "cold", "gap"] as co
 const PUT_VV = `insert into vv (actor, seq, held, total, cold, gap, mac) values (?, ?, ?, ?, ?, ?, ?)
   on conflict (actor) do update set seq = excluded.seq, held = excluded.held, total = excluded.total,
     cold = excluded.cold, gap = excluded.gap, mac = excluded.mac`;
+/** Of a stream that stays as settled and as whole as it was: an upsert that may change `cold` writes a page of the index `vv_hot` as well. */
+const MOVE_VV = "update vv set seq = ?, held = ?, total = ?, mac = ? where actor = ?";
 const GET_VV = "select actor, seq, held, total, cold, gap, mac from vv where actor = ?";
 
 export interface Stream {
@@ -138,7 +140,10 @@ export class StreamBook {
     if (before !== null) (before.cold ? this.#cold : this.#hot).add(before, streamSeal(this.#mac, before), -1);
     (after.cold ? this.#cold : this.#hot).add(after, streamSeal(this.#mac, after), 1);
     const columns = vvColumns(after);
-    this.#db.run(PUT_VV, ...columns, this.#mac.seal("vv", columns));
+    const seal = this.#mac.seal("vv", columns);
+    if (before?.cold === after.cold && before.gap === after.gap)
+      this.#db.run(MOVE_VV, after.seq, after.rows, after.total, seal, after.actor);
+    else this.#db.run(PUT_VV, ...columns, seal);
   }
 }
 

@@ -19,7 +19,8 @@ export function heartDeps(overrides: Partial<HeartDeps> = {}): HeartDeps {
 }
 
 const heartCrypto: HeartCrypto = {
-  sha256: (data) => Uint8Array.from(new Bun.CryptoHasher("sha256").update(data).digest()),
+  // A quarter of the time of a hasher made for each.
+  sha256: (data) => Bun.SHA256.hash(data) as Uint8Array,
   hmacSha256(key) {
     // Copying a keyed hasher is twice as fast as node's createHmac, and a row is sealed on every write and checked on every read.
     const keyed = new Bun.CryptoHasher("sha256", key);

@@ -9,7 +9,7 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { intent, judged, logIn, sha256, sitting, type Stage, Thief, utf8 } from "../support/audit-forge.ts";
-import { BUILD, miscounted, must, openIn, placeIn } from "../support/heart.ts";
+import { BUILD, miscounted, must, openIn, placeIn, raw } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
 
 let dir: TempDir;
@@ -33,17 +33,23 @@ beforeEach(() => {
 });
 afterEach(() => dir[Symbol.dispose]());
 
+/** As the program itself names rows of leaves, and as it once did. */
+function nameOf(leaf: string, seq: number, naming: "now" | "once" = "now"): Uint8Array {
+  if (naming === "once") return sha256(utf8.encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
+  const id = sha256(utf8.encode(leaf)).slice(0, 16);
+  id.set([...Uint8Array.fromHex(session).slice(0, 2), 0, seq]);
+  return id;
+}
+
 /** What a copy of that process's memory would have written there. */
-function goOnIn(folder: string, actor: "same" | "other", key = keys.get(session) as SigningKey): void {
+function goOnIn(folder: string, actor: "same" | "other", key = keys.get(session) as SigningKey, naming: "now" | "once" = "now"): void {
   const temp = join(dir.path, "temp");
   const stage = { folder, heart: heartOf(folder), keys, sessions: ["", "", "", ""], anchor: null as never, old: "" } as Stage;
   {
     using thief = new Thief(stage, temp);
     const { entry } = thief.row(session, 1);
     const leaf = entryText({ ...entry, seq: 2, hlc: entry.hlc + 4096, object: "there" } as never);
-    // As the program itself names its rows.
-    const id = sha256(utf8.encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
-    thief.insert(session, leaf, actor === "same" ? thief.actor(session) : 12_345, id);
+    thief.insert(session, leaf, actor === "same" ? thief.actor(session) : 12_345, nameOf(leaf, 2, naming));
     const leaves = thief.rows(session).map((row) => row.leaf);
     thief.setNote(session, thief.sign(session, key, leaves));
     if (actor === "other") thief.db.run("update cell set actor = 12345, seq = 2, hlc = hlc + 1 where ns = 'audit' and k = ?", session);
@@ -72,9 +78,13 @@ describe("copies that diverged inside one session", () => {
     expect(judged(two).verdict).toBe("unwitnessed");
   });
 
-  for (const actor of ["same", "other"] as const) {
-    test(`two versions under the session's key, by ${actor === "same" ? "the same hand, which a version vector takes for one" : "another hand"}: both stay, with an incident`, () => {
-      goOnIn(two, actor);
+  for (const [actor, naming, hand] of [
+    ["same", "now", "the same hand, which a version vector takes for one"],
+    ["other", "now", "another hand"],
+    ["other", "once", "another hand that named its rows as it was once done"],
+  ] as const) {
+    test(`two versions under the session's key, by ${hand}: both stay, with an incident`, () => {
+      goOnIn(two, actor, keys.get(session), naming);
       expect(judged(two).verdict).toBe("unwitnessed");
       const told = mergeInto(one, two);
       expect(told).toHaveLength(1);
@@ -105,5 +115,41 @@ describe("copies that diverged inside one session", () => {
     expect(judged(two).verdict).toBe("key");
     expect(mergeInto(one, two)).toEqual([]);
     expect(judged(one).verdict).toBe("unwitnessed");
+  });
+});
+
+describe("names of leaves", () => {
+  test("what is committed together stands together in the index of names", () => {
+    using heart = openIn(one);
+    const log = logIn(one, heart, keys);
+    must(log.write(Array.from({ length: 10 }, () => ({ draft: { kind: "heart", what: "test", detail: "" } as const }))));
+    intent(log, "with a payload");
+    using db = raw(one);
+    const own = Uint8Array.fromHex(log.session ?? "");
+    const named = db
+      .all("select id, kind from entry where ref = ? order by n", own)
+      .map(({ id, kind }) => ({ id: id as Uint8Array, kind }));
+    expect(named.length).toBeGreaterThanOrEqual(13);
+    expect(named.filter(({ id }) => id[0] !== own[0] || id[1] !== own[1])).toEqual([]);
+    // The beginning has the session's own name; after it they ascend.
+    const leaves = named.filter(({ kind }) => kind === "audit").slice(1);
+    expect(leaves.map(({ id }) => (id[2] ?? 0) * 256 + (id[3] ?? 0))).toEqual(leaves.map((_, i) => i + 1));
+  });
+
+  test("a version is kept under another name where something else has its own, and once", () => {
+    const leaf = '{"no":"entry","seq":7}';
+    {
+      using db = raw(one);
+      db.run(
+        `insert into entry (id, kind, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
+          values (?, 'example', 1, 77, 1, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16))`,
+        nameOf(leaf, 7),
+      );
+    }
+    using heart = openIn(one);
+    expect(must(heart.audit.keepVersion(session, [leaf], "a note"))).toBe(1);
+    expect(must(heart.audit.keepVersion(session, [leaf], "a note"))).toBe(0);
+    using db = raw(one);
+    expect(db.all("select id from entry where id = ?", nameOf(leaf, 7, "once"))).toHaveLength(1);
   });
 });
