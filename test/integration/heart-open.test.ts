@@ -130,10 +130,10 @@ describe("a first heart", () => {
   }, 30_000);
 });
 
-describe("a stick without links and modes", () => {
-  const missing = noStick("vfat");
-  test.skipIf(missing !== null)(`holds a heart all the same (vfat${missing === null ? "" : `: ${missing}`})`, () => {
-    using stick = loopStick("vfat", 40);
+describe.each(["exfat", "vfat"] as const)("a stick without links and modes, %s", (kind) => {
+  const missing = noStick(kind);
+  test.skipIf(missing !== null)(`holds a heart all the same${missing === null ? "" : ` (${missing})`}`, () => {
+    using stick = loopStick(kind, 40);
     {
       using heart = openIn(stick.path);
       expect(heart.mode.kind).toBe("stored");

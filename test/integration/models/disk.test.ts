@@ -92,10 +92,10 @@ test("where a file may not be long enough, only parts are asked for, and nothing
   expect(server.requests).toEqual(["HEAD /Qwen/Qwen2.5-7B-Instruct-GGUF/resolve/main/qwen2.5-7b-instruct-q4_k_m-00001-of-00002.gguf"]);
 });
 
-const noFat = noStick("vfat");
-describe.skipIf(noFat !== null)(`a FAT stick (${noFat ?? "mounted"})`, () => {
-  test("holds a model and goes on with a download", async () => {
-    using fat = loopStick("vfat", 60);
+describe.each(["exfat", "vfat"] as const)("a stick of %s", (kind) => {
+  const missing = noStick(kind);
+  test.skipIf(missing !== null)(`holds a model and goes on with a download${missing === null ? "" : ` (${missing})`}`, async () => {
+    using fat = loopStick(kind, 60);
     let first = true;
     using server = modelServer(model, {
       intercept: (request) => {
