@@ -15,6 +15,8 @@ export interface ServerIo {
   readonly write: (line: string) => void;
   readonly after: (ms: number, callback: () => void) => () => void;
   readonly every: (ms: number, callback: () => void) => () => void;
+  /** Milliseconds. */
+  readonly monotonic: () => number;
   readonly pid: number;
 }
 
@@ -58,7 +60,7 @@ export async function serveEngine(engine: LocalEngine, io: ServerIo): Promise<vo
       }
       case "generate": {
         const { op: _op, id, ...request } = message;
-        const stream = new ChunkStream((chunk) => send({ type: "chunk", id, chunk }), io.after);
+        const stream = new ChunkStream((chunk) => send({ type: "chunk", id, chunk }), io);
         const outcome = await engine.generate(request, (chunk) => stream.push(chunk), signal);
         stream.flush();
         return outcome;
@@ -85,13 +87,14 @@ const CHUNK_INTERVAL = 5;
 /** Joins neighbouring chunks of one kind when they come faster than anyone can look. */
 class ChunkStream {
   readonly #send: (chunk: GenerateChunk) => void;
-  readonly #after: ServerIo["after"];
+  readonly #time: Pick<ServerIo, "after" | "monotonic">;
   #held: Exclude<GenerateChunk, { type: "prompt" }> | null = null;
+  #sent = -Infinity;
   #stopTimer: (() => void) | null = null;
 
-  constructor(send: (chunk: GenerateChunk) => void, after: ServerIo["after"]) {
+  constructor(send: (chunk: GenerateChunk) => void, time: Pick<ServerIo, "after" | "monotonic">) {
     this.#send = send;
-    this.#after = after;
+    this.#time = time;
   }
 
   push(chunk: GenerateChunk): void {
@@ -99,29 +102,21 @@ class ChunkStream {
       this.flush();
       return this.#send(chunk);
     }
-    if (this.#held && this.#held.type !== chunk.type) this.#release();
+    if (this.#held && this.#held.type !== chunk.type) this.flush();
     const held = this.#held;
-    if (held) this.#held = { type: held.type, text: held.text + chunk.text, tokens: held.tokens + chunk.tokens };
-    else if (this.#stopTimer) this.#held = chunk;
-    else {
-      this.#send(chunk);
-      this.#stopTimer = this.#after(CHUNK_INTERVAL, () => this.#tick());
-    }
+    this.#held = held ? { type: held.type, text: held.text + chunk.text, tokens: held.tokens + chunk.tokens } : chunk;
+    // A timer only for what waits: it would wake this thread in the middle of the next token, on the core that works on it.
+    const wait = this.#sent + CHUNK_INTERVAL - this.#time.monotonic();
+    if (wait <= 0) this.flush();
+    else this.#stopTimer ??= this.#time.after(wait, () => this.flush());
   }
 
   flush(): void {
     this.#stopTimer?.();
     this.#stopTimer = null;
-    this.#release();
-  }
-
-  #tick(): void {
-    this.#stopTimer = this.#held ? this.#after(CHUNK_INTERVAL, () => this.#tick()) : null;
-    this.#release();
-  }
-
-  #release(): void {
-    if (this.#held) this.#send(this.#held);
+    if (this.#held === null) return;
+    this.#sent = this.#time.monotonic();
+    this.#send(this.#held);
     this.#held = null;
   }
 }
