@@ -1,3 +1,4 @@
+import type { KeptPayload } from "../heart/audit.ts";
 import type { AuditFile, LeafRow } from "../heart/audit-file.ts";
 import type { CheckCrypto } from "./check.ts";
 import { originOf, parseEntry } from "./entry.ts";
@@ -12,6 +13,8 @@ export interface Fork {
   /** The other copy's from there on, and the checkpoint that they were signed in. */
   readonly leaves: readonly string[];
   readonly checkpoint: string;
+  /** What lies apart from these leaves, as far as it is there and the one that was signed. */
+  readonly payloads: readonly KeptPayload[];
   /** This copy's own, which a merge may replace. */
   readonly ours: string;
   /** One key signed both; else the session was replaced. */
@@ -22,6 +25,8 @@ export interface Fork {
 const MOST_FORKS = 100;
 const MOST_LEAVES = 10_000;
 const MOST_HANDS = 8;
+/** Characters of payloads. */
+const MOST_APART = 32 << 20;
 
 /**
  * What a merge by version vector never looks at: for every session that both copies know, whether the shorter is the beginning of the longer. Only sessions
@@ -43,12 +48,25 @@ export function findForks(own: AuditFile, other: AuditFile, crypto: CheckCrypto)
         at,
         leaves: version.leaves.slice(at, at + MOST_LEAVES),
         checkpoint: version.note,
+        payloads: payloadsOf(version.leaves.slice(at, at + MOST_LEAVES), other),
         ours: first.note,
         sameKey: first.key === version.key,
       });
     }
   }
   return forks;
+}
+
+/** Their hashes stand in signed leaves, so nobody else's text is taken in. */
+function payloadsOf(leaves: readonly string[], file: AuditFile): readonly KeptPayload[] {
+  let left = MOST_APART;
+  return leaves.flatMap((leaf) => {
+    const entry = parseEntry(leaf);
+    if (entry === null || !("payload" in entry) || file.isPayload(entry.reference, entry.payload) !== true) return [];
+    const found = file.salted(entry.reference);
+    left -= found?.body.length ?? 0;
+    return found === null || left < 0 ? [] : [{ id: entry.reference, ...found }];
+  });
 }
 
 /** Each session's checkpoint, and those of other versions that are kept. */
@@ -59,6 +77,11 @@ function notesOf(file: AuditFile): ReadonlyMap<string, readonly string[]> {
     if (/^[0-9a-f]{32}$/.test(session)) notes.set(session, [...(notes.get(session) ?? []), note]);
   }
   return notes;
+}
+
+/** What a session's own key signed, each version whole; several only where copies went on apart. */
+export function versionsIn(file: AuditFile, session: string, crypto: CheckCrypto): readonly (readonly string[])[] {
+  return versionsOf(session, file, notesOf(file).get(session) ?? [], crypto).map(({ leaves }) => leaves);
 }
 
 interface Version {

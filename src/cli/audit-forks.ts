@@ -25,11 +25,11 @@ export function forksBetween(own: string, other: string): readonly Fork[] {
 export function keepForks(heart: OpenHeart, keys: string, forks: readonly Fork[]): readonly string[] {
   const log = stickLog({ keys }, heart);
   const sentences: string[] = [];
-  for (const { session, at, leaves, checkpoint, ours, sameKey } of forks) {
+  for (const { session, at, leaves, checkpoint, payloads, ours, sameKey } of forks) {
     const detail = `session ${session}, from entry ${at}: ${sameKey ? "two versions under its own key" : "another session under its name"}`;
-    const kept = heart.audit.keepVersion(session, leaves, checkpoint);
+    const kept = heart.audit.keepVersion({ session, leaves, checkpoint, payloads });
     // The merge let one of the two checkpoints win.
-    heart.audit.keepVersion(session, [], ours);
+    heart.audit.keepVersion({ session, leaves: [], checkpoint: ours, payloads: [] });
     const logged = log.incident({ what: "audit.fork", detail, severity: 4 });
     heart.incidents.count("audit.fork", 4, detail);
     const why = kept.ok ? (logged.ok ? "" : ` ${auditFailureText(logged.error)}`) : ` ${heartErrorText(kept.error).text}`;

@@ -1,5 +1,6 @@
 import { describeEntry } from "../audit/describe.ts";
 import { type AuditEntry, originOf, parseEntry } from "../audit/entry.ts";
+import { versionsIn } from "../audit/forks.ts";
 import { Frontier, leafHash, same } from "../audit/merkle.ts";
 import { openCheckpoint } from "../audit/note.ts";
 import type { Explained } from "../headless/result-object.ts";
@@ -60,21 +61,39 @@ export function showEntry(args: AuditArguments & { readonly entry: string }, io:
   const found = entryCalled(file, args.entry);
   if (!found.ok) return failWith(found.error, args.json, io);
   const { entry, leaves } = found.value;
-  const signed = isSigned(file, entry.session, leaves);
-  const reference = entry.kind === "intent" || entry.kind === "outcome" ? entry.reference : null;
-  const payload = reference === null ? null : file.payload(reference);
-  const whole = reference === null || payload === null || ("payload" in entry && file.isPayload(reference, entry.payload) === true);
+  const { session, seq } = entry;
+  const versions = versionsIn(file, session, auditCrypto).flatMap((version) => version[seq] ?? []);
+  // One that is shorter, or parts later, has the same entry.
+  const forked = [...new Set(versions)].flatMap((leaf) => parseEntry(leaf) ?? []);
+  const shown = (forked.length > 1 ? forked : [entry]).map((one) => ({ entry: one, ...apartOf(file, one) }));
+  const signed = forked.length > 1 || isSigned(file, session, leaves);
   if (args.json) {
-    io.out(`${JSON.stringify({ entry, signed, payload: whole ? payload : null, payloadAltered: !whole })}\n`);
-    return signed && whole ? ExitCode.DONE : ExitCode.AUDIT_ALTERED;
+    const [first, ...others] = shown.map(({ entry: one, payload, whole }) => ({
+      entry: one,
+      payload: whole ? payload : null,
+      payloadAltered: !whole,
+    }));
+    io.out(`${JSON.stringify({ ...first, signed, others })}\n`);
+  } else {
+    for (const { entry: one, payload, whole } of shown) {
+      io.out(`${line(one)}\n\n`);
+      for (const [name, value] of Object.entries(one))
+        io.out(`${name.padEnd(12)}${forTerminal(typeof value === "object" ? JSON.stringify(value) : String(value))}\n`);
+      if ("reference" in one) io.out(`\n${payloadText(payload, whole)}\n`);
+    }
+    if (!signed)
+      io.err("noctem: The session's checkpoint does not cover this entry as it stands here. noctem audit verify says what is wrong.\n");
+    if (forked.length > 1)
+      io.err(`noctem: The session went on apart in two copies: there are ${forked.length} versions of this entry, all signed.\n`);
   }
-  io.out(`${line(entry)}\n\n`);
-  for (const [name, value] of Object.entries(entry))
-    io.out(`${name.padEnd(12)}${forTerminal(typeof value === "object" ? JSON.stringify(value) : String(value))}\n`);
-  if (reference !== null) io.out(`\n${payloadText(payload, whole)}\n`);
-  if (!signed)
-    io.err("noctem: The session's checkpoint does not cover this entry as it stands here. noctem audit verify says what is wrong.\n");
-  return signed && whole ? ExitCode.DONE : ExitCode.AUDIT_ALTERED;
+  if (!signed || shown.some(({ whole }) => !whole)) return ExitCode.AUDIT_ALTERED;
+  return forked.length > 1 ? ExitCode.AUDIT_FORK : ExitCode.DONE;
+}
+
+/** Null where it is gone, or nothing ever was. */
+function apartOf(file: AuditFile, entry: AuditEntry): { readonly payload: string | null; readonly whole: boolean } {
+  if (!("reference" in entry)) return { payload: null, whole: true };
+  return { payload: file.payload(entry.reference), whole: file.isPayload(entry.reference, entry.payload) !== false };
 }
 
 function payloadText(payload: string | null, whole: boolean): string {
@@ -116,8 +135,8 @@ export function entryCalled(
   const session = sessionCalled(file, prefix);
   if (!session.ok) return session;
   const leaves = file.leavesOf(session.value);
-  const leaf = leaves[Number(number)];
-  const entry = leaf === undefined ? null : parseEntry(leaf);
+  // Of a forked session there are several with one number, and so they stand at other places.
+  const entry = leaves.map((leaf) => parseEntry(leaf)).find((one) => one?.seq === Number(number)) ?? null;
   if (entry === null) return err(usage(`Session ${session.value.slice(0, 8)} has no entry ${number}; it has ${leaves.length}.`));
   return ok({ entry, leaves });
 }

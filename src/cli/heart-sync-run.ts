@@ -56,8 +56,9 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
   if (noted !== null) noteInLog(desk.layout, [noted], io);
   tellForks(forks, desk.place, dryRun, io);
   let gave: MergeReport | null = null;
+  let back: readonly Fork[] = [];
   if (args.both === true) {
-    const back = forksBetween(file, desk.place.file);
+    back = forksBetween(file, desk.place.file);
     const given = heartCopies(desk.deps, other, BUILD_DATE).merge(desk.place.file, { dryRun });
     if (!given.ok) return refuseGiving(desk, given.error, file, dryRun);
     tellForks(back, other, dryRun, io);
@@ -73,7 +74,12 @@ function sync(desk: HeartDesk, args: SyncArguments, io: CommandIo): number {
     ...(gave === null || (gave.same && took.value.same) ? [] : [syncText(gave, { ...words, direction: "give" })]),
     ...scrubbed.map(({ of, ...done }) => scrubText(done, of)),
   ];
-  return desk.answer({ other: file, dryRun, took: took.value, ...(gave !== null && { gave }), backups: scrubbed }, text.join(""));
+  // Of both ways: what was told here may not be one there any more.
+  const told = [...forks, ...back].map(({ session, at, sameKey }) => ({ session, at, sameKey }));
+  return desk.answer(
+    { other: file, dryRun, took: took.value, ...(gave !== null && { gave }), forks: told, backups: scrubbed },
+    text.join(""),
+  );
 }
 
 /** Both versions of what forked are kept in the heart at `place`, and the person hears of it. */

@@ -39,6 +39,13 @@ export interface AuditFile extends Disposable {
   /** Whether a payload is the one of this hash; null when it is gone. */
   isPayload(id: string, hash: string): boolean | null;
   payload(id: string): string | null;
+  /** As it has to be stored elsewhere to be the same. */
+  salted(id: string): SaltedText | null;
+}
+
+export interface SaltedText {
+  readonly salt: Uint8Array;
+  readonly body: string;
 }
 
 /** In canonical form a beginning, and nothing else, has its certificate first. */
@@ -103,7 +110,7 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
     const { ref, actor, leaf } = row;
     return ref instanceof Uint8Array && typeof leaf === "string" ? { session: ref.toHex(), actor: Number(actor), leaf } : null;
   };
-  const bodyOf = (id: string): { readonly salt: Uint8Array; readonly body: string } | null => {
+  const bodyOf = (id: string): SaltedText | null => {
     const { salt, body } = (ID.test(id) ? safely(() => db.get(PAYLOAD, Uint8Array.fromHex(id))) : null) ?? {};
     return salt instanceof Uint8Array && typeof body === "string" ? { salt, body } : null;
   };
@@ -154,6 +161,7 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
       return found === null ? null : bodyHash(found.salt, found.body, crypto).toHex() === hash;
     },
     payload: (id) => bodyOf(id)?.body ?? null,
+    salted: bodyOf,
     [Symbol.dispose]: () => close(db),
   };
 }

@@ -3,6 +3,7 @@ import { BOTTOM, type Label } from "../lib/label.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { cellOf, cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
+import type { SaltedText } from "./audit-file.ts";
 import { insertEntry, placeNear, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
 import type { HeartError } from "./port.ts";
@@ -38,8 +39,19 @@ export interface HeartAudit {
   newBeginnings(): { readonly session: string; readonly remembered: readonly string[]; readonly leaves: readonly string[] } | null;
   /** The newest heads that the parent countersigned. */
   keepCosigned(note: string): Result<void, HeartError>;
-  /** Takes in leaves of another copy that this one cannot merge, with the checkpoint they were signed in. Those that are here are left out. */
-  keepVersion(session: string, leaves: readonly string[], checkpoint: string): Result<number, HeartError>;
+  /** Takes in leaves of another copy that this one cannot merge, with the checkpoint they were signed in. What is here, or was forgotten here, is left out. */
+  keepVersion(version: KeptVersion): Result<number, HeartError>;
+}
+
+export interface KeptVersion {
+  readonly session: string;
+  readonly leaves: readonly string[];
+  readonly checkpoint: string;
+  readonly payloads: readonly KeptPayload[];
+}
+export interface KeptPayload extends SaltedText {
+  /** 16 bytes in hex, as a leaf names it. */
+  readonly id: string;
 }
 
 export interface LeafBatch {
@@ -165,7 +177,7 @@ export function heartAudit(store: TypedStore): HeartAudit {
         putCheckpoint(stamps, COSIGNED_CELL, note);
         return ok(undefined);
       }),
-    keepVersion: (session, leaves, checkpoint) =>
+    keepVersion: ({ session, leaves, checkpoint, payloads }) =>
       transactIn(store, (stamps) => {
         const ref = Uint8Array.fromHex(session);
         const named = leaves.map((leaf) => ({ leaf, ids: [leafId(store, ref, leaf), longLeafId(store, session, leaf)] }));
@@ -175,12 +187,20 @@ export function heartAudit(store: TypedStore): HeartAudit {
           const all = beginsAnew(leaf) ? [ref, ...ids] : ids;
           insertLeaf(stamps, ref, leaf, BOTTOM, all.find((id) => !isTaken(store, id)) ?? random.bytes(16));
         }
+        for (const { id, salt, body } of payloads) {
+          const row = Uint8Array.fromHex(id);
+          const isForgotten = db.get("select 1 from redaction where target = ? limit 1", row) !== null;
+          if (!isForgotten && !isTaken(store, row)) insertEntry(store, stamps, { kind: "skill", body, salt, label: UNKNOWN, ref, id: row });
+        }
         const key = `${session}/${crypto.sha256(new TextEncoder().encode(checkpoint)).toHex().slice(0, 16)}`;
         if (cell(session)?.value !== checkpoint && cell(key)?.value !== checkpoint) putCheckpoint(stamps, key, checkpoint);
         return ok(fresh.length);
       }),
   };
 }
+
+/** Of a payload whose label did not come along: nobody is told it, and nothing follows from it. */
+const UNKNOWN: Label = { c: 3, k: ["heart"], i: 0, p: [] };
 
 /** In canonical form a beginning, and nothing else, has its certificate first. */
 const beginsAnew = (leaf: string): boolean => leaf.startsWith('{"certificate":');

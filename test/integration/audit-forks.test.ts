@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { entryText } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
-import { intent, judged, logIn, sha256, sitting, type Stage, Thief, utf8 } from "../support/audit-forge.ts";
+import { intent, judged, logIn, sitting } from "../support/audit-forge.ts";
+import { goOn, nameOf } from "../support/audit-twin.ts";
 import { BUILD, miscounted, must, openIn, placeIn, raw } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
 
@@ -33,36 +33,8 @@ beforeEach(() => {
 });
 afterEach(() => dir[Symbol.dispose]());
 
-/** As the program itself names rows of leaves, and as it once did. */
-function nameOf(leaf: string, seq: number, naming: "now" | "once" = "now"): Uint8Array {
-  if (naming === "once") return sha256(utf8.encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
-  const id = sha256(utf8.encode(leaf)).slice(0, 16);
-  id.set([...Uint8Array.fromHex(session).slice(0, 2), 0, seq]);
-  return id;
-}
-
-/** What a copy of that process's memory would have written there. */
-function goOnIn(folder: string, actor: "same" | "other", key = keys.get(session) as SigningKey, naming: "now" | "once" = "now"): void {
-  const temp = join(dir.path, "temp");
-  const stage = { folder, heart: heartOf(folder), keys, sessions: ["", "", "", ""], anchor: null as never, old: "" } as Stage;
-  {
-    using thief = new Thief(stage, temp);
-    const { entry } = thief.row(session, 1);
-    const leaf = entryText({ ...entry, seq: 2, hlc: entry.hlc + 4096, object: "there" } as never);
-    thief.insert(session, leaf, actor === "same" ? thief.actor(session) : 12_345, nameOf(leaf, 2, naming));
-    const leaves = thief.rows(session).map((row) => row.leaf);
-    thief.setNote(session, thief.sign(session, key, leaves));
-    if (actor === "other") thief.db.run("update cell set actor = 12345, seq = 2, hlc = hlc + 1 where ns = 'audit' and k = ?", session);
-    if (actor === "other") thief.db.run("update vv set seq = 2 where actor = 12345");
-  }
-  cpSync(placeIn(temp).file, placeIn(folder).file);
-  rmSync(temp, { recursive: true });
-}
-
-const heartOf = (folder: string): string => {
-  using heart = openIn(folder);
-  return heart.id;
-};
+const goOnIn = (folder: string, actor: "same" | "other", key?: SigningKey, naming: "now" | "once" = "now"): void =>
+  goOn({ folder, keys, session, actor, naming, ...(key && { key }) });
 
 function mergeInto(folder: string, other: string): readonly string[] {
   const forks = forksBetween(placeIn(folder).file, placeIn(other).file);
@@ -143,13 +115,13 @@ describe("names of leaves", () => {
       db.run(
         `insert into entry (id, kind, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
           values (?, 'example', 1, 77, 1, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16))`,
-        nameOf(leaf, 7),
+        nameOf(session, leaf, 7),
       );
     }
     using heart = openIn(one);
-    expect(must(heart.audit.keepVersion(session, [leaf], "a note"))).toBe(1);
-    expect(must(heart.audit.keepVersion(session, [leaf], "a note"))).toBe(0);
+    expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(1);
+    expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(0);
     using db = raw(one);
-    expect(db.all("select id from entry where id = ?", nameOf(leaf, 7, "once"))).toHaveLength(1);
+    expect(db.all("select id from entry where id = ?", nameOf(session, leaf, 7, "once"))).toHaveLength(1);
   });
 });

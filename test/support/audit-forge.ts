@@ -192,7 +192,13 @@ export class Thief implements Disposable {
   }
 
   /** As another row of the same writing session. */
-  insert(session: string, leaf: string, actor = this.actor(session), id = heartDeps().random.bytes(16)): void {
+  insert(
+    session: string,
+    leaf: string,
+    actor = this.actor(session),
+    id = heartDeps().random.bytes(16),
+    { kind, salt }: { readonly kind: string; readonly salt: Uint8Array } = { kind: "audit", salt: new Uint8Array(16) },
+  ): void {
     const seq = Number(this.db.get("select max(seq) as seq from vv where actor = ?", actor)?.["seq"] ?? 0) + 1;
     this.db.run(
       "insert into vv (actor, seq, mac) values (?, ?, zeroblob(16)) on conflict (actor) do update set seq = excluded.seq",
@@ -202,13 +208,14 @@ export class Thief implements Disposable {
     const { n } =
       this.db.get(
         `insert into entry (id, kind, ref, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
-        values (?, 'audit', ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16)) returning n`,
+        values (?, ?, ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16)) returning n`,
         id,
+        kind,
         Uint8Array.fromHex(session),
         actor,
         seq,
       ) ?? {};
-    this.db.run("insert into entry_body (n, salt, body) values (?, zeroblob(16), ?)", n ?? null, leaf);
+    this.db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, leaf);
   }
 
   actor(session: string): number {

@@ -101,8 +101,8 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
   {
     name: "one version of two is kept",
     file: "src/cli/audit-forks.ts",
-    from: "heart.audit.keepVersion(session, leaves, checkpoint)",
-    to: "heart.audit.keepVersion(session, [], ours)",
+    from: "heart.audit.keepVersion({ session, leaves, checkpoint, payloads })",
+    to: "heart.audit.keepVersion({ session, leaves: [], checkpoint: ours, payloads: [] })",
   },
   {
     name: "forks are not looked for",
