@@ -35,8 +35,8 @@ export interface FollowingCall {
 }
 
 export type Effect =
-  /** Answered from what was looked up while preparing: nothing runs. */
-  | { readonly kind: "answer"; readonly read: () => Promise<Result<string, SkillRefusal>> }
+  /** Read in this process: nothing runs. `of`: all that says what is read, so that a yes for one answer is none for another. */
+  | { readonly kind: "answer"; readonly of: Lookup; readonly read: () => Promise<Result<string, SkillRefusal>> }
   | {
       readonly kind: "process";
       readonly plan: CagePlan;
@@ -50,6 +50,12 @@ export type Effect =
   | { readonly kind: "changes"; readonly changes: readonly Change[]; readonly diff: string; readonly answer: string }
   /** A write into the heart: memory. `text` is exactly what is stored. */
   | { readonly kind: "store"; readonly text: string; readonly write: (label: Label) => Result<string, SkillRefusal> };
+
+/** What an answer is read from, and what is asked of it: a skill's name and its arguments, as they were understood. */
+export interface Lookup {
+  readonly skill: string;
+  readonly asked: Json;
+}
 
 /** One clear sentence for the model and for the person. Nothing was changed. */
 export interface SkillRefusal {

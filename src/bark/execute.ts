@@ -41,7 +41,7 @@ export interface ExecutorPorts {
 
 /** The one place where a skill's effect happens. Every branch spends the permit before it does anything. */
 export function executor(ports: ExecutorPorts): Executor {
-  const describe = (effect: Effect): Json => describeEffect(effect, ports.sha256);
+  const describe = (effect: Effect): Json => describeEffect(effect, ports);
   const spend = (permit: Permit, effect: Effect): Executed | null => {
     const fault = ports.permits.spend(permit, describe(effect), ports.clock.now());
     return fault === null ? null : failed("denied", `The permit for this is ${FAULTS[fault]}.`);
@@ -233,17 +233,18 @@ const NOTHING: Pick<Executed, "blocked" | "incidents"> = { blocked: [], incident
 const done = (text: string): Executed => ({ status: "done", text, ...NOTHING, cage: null, level: null, workspace: null });
 const failed = (status: CallStatus, text: string): Executed => ({ status, text, ...NOTHING, cage: null, level: null, workspace: null });
 
-function describeEffect(effect: Effect, sha256: ExecutorPorts["sha256"]): Json {
+/** Paths are those of a workspace, and the same names lie in another: a question that waited in the heart may be asked anew elsewhere. */
+function describeEffect(effect: Effect, { sha256, workspace }: Pick<ExecutorPorts, "sha256" | "workspace">): Json {
   const hash = (text: string): string => sha256(new TextEncoder().encode(text)).toHex();
   switch (effect.kind) {
     case "process":
       return describeRun(effect.plan, effect.stdin, sha256);
     case "changes":
       // With the diff: it is what the person saw.
-      return { kind: "changes", changes: effect.changes as unknown as Json, diff: hash(effect.diff) };
+      return { kind: "changes", workspace, changes: effect.changes as unknown as Json, diff: hash(effect.diff) };
     case "store":
       return { kind: "store", text: hash(effect.text) };
     case "answer":
-      return { kind: "answer" };
+      return { kind: "answer", workspace, skill: effect.of.skill, asked: effect.of.asked };
   }
 }

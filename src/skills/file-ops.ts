@@ -1,5 +1,6 @@
 import { createTwoFilesPatch } from "diff";
 import * as v from "valibot";
+import type { Json } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Effect, PreparedCall, SkillRefusal } from "../bark/call.ts";
 import { judgePath } from "../bark/policy/judge.ts";
@@ -57,10 +58,12 @@ function prepare(args: Arguments, workspace: string, files: WorkspaceReader, pol
   const isSecret = (path: string): boolean => judgePath(policy, "read", path).outcome !== "allow";
   if (files.isAlias(at, isSecret)) return refuse("unsuitable", `${short(at)} is another name of a file that no skill reads.`);
   switch (args.operation) {
-    case "read":
-      return reading(args.operation, at, policy, () => readLines(files, at, args.from ?? 1, args.lines ?? MOST_LINES));
+    case "read": {
+      const { from = 1, lines = MOST_LINES } = args;
+      return reading({ operation: "read", path: at, from, lines }, policy, () => readLines(files, at, from, lines));
+    }
     case "list":
-      return reading(args.operation, at, policy, () => {
+      return reading({ operation: "list", path: at }, policy, () => {
         const listed = files.list(at, MOST_NAMES);
         if (!listed.ok) return listed;
         const { names, more } = listed.value;
@@ -69,7 +72,7 @@ function prepare(args: Arguments, workspace: string, files: WorkspaceReader, pol
         );
       });
     case "search":
-      return reading(args.operation, at, policy, () => {
+      return reading({ operation: "search", path: at, text: args.text }, policy, () => {
         const found = files.search(at, args.text, MOST_HITS);
         if (!found.ok) return found;
         const { hits, more } = found.value;
@@ -104,11 +107,11 @@ function prepare(args: Arguments, workspace: string, files: WorkspaceReader, pol
 const refuse = (kind: SkillRefusal["kind"], detail: string): Result<never, SkillRefusal> => err({ kind, detail });
 
 function reading(
-  operation: string,
-  at: string,
+  asked: { readonly operation: string; readonly path: string; readonly [more: string]: Json },
   policy: Policy,
   read: () => Result<string, SkillRefusal>,
 ): Result<PreparedCall, SkillRefusal> {
+  const { operation, path: at } = asked;
   const { rule, outcome, reason, confidentiality } = judgePath(policy, "read", at);
   return ok({
     tier: 1,
@@ -124,7 +127,7 @@ function reading(
     sink: null,
     arguments: [{ name: "operation", role: "content", value: operation, required: 0 }],
     ruled: { rule, outcome, reason },
-    effect: { kind: "answer", read: () => Promise.resolve(read()) },
+    effect: { kind: "answer", of: { skill: "file_ops", asked }, read: () => Promise.resolve(read()) },
     resultLabel: { c: confidentiality === 0 ? 1 : confidentiality, k: ["files"], i: 0, p: [`file:${at}`] },
   });
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Effect, PreparedCall, SkillRefusal } from "../bark/call.ts";
+import type { Effect, Lookup, PreparedCall, SkillRefusal } from "../bark/call.ts";
 import type { BarkTier } from "../bark/types.ts";
 import type { HeartMemory } from "../heart/memory.ts";
 import type { HeartTasks } from "../heart/tasks.ts";
@@ -45,7 +45,9 @@ export const taskStatus = (heart: HeartForSkills): Skill<typeof TaskSchema> => (
     const text = lines.length === 0 ? "No task is open." : lines.join("\n");
     // What a task was made of taints again: a page may have given it its title, and a worker its result.
     const label = tasks.reduce<Label>((all, task) => join(all, heart.tasks.labelOf(task.id)), { ...HEART, i: 2 });
-    return Promise.resolve(ok(asking("task", id ?? "open tasks", label, () => ok(text))));
+    return Promise.resolve(
+      ok(asking("task", id ?? "open tasks", label, { skill: "task_status", asked: { id: id ?? null } }, () => ok(text))),
+    );
   },
 });
 
@@ -63,7 +65,7 @@ function prepareMemory(args: v.InferOutput<typeof MemorySchema>, heart: HeartFor
       const item = heart.memory.recall(args.key);
       if (item === null) return refuse("not-found", `Nothing is remembered under ${short(args.key)}.`);
       // What it was learned from taints again.
-      return ok(asking("memory", args.key, join(HEART, item.label), () => ok(item.text)));
+      return ok(asking("memory", args.key, join(HEART, item.label), { skill: "memory", asked: args }, () => ok(item.text)));
     }
     case "search": {
       const { hits } = heart.search(args.text, SHOWN);
@@ -72,7 +74,7 @@ function prepareMemory(args: v.InferOutput<typeof MemorySchema>, heart: HeartFor
       const label = labels.reduce(join, HEART);
       const text =
         found.length === 0 ? "Nothing of that is remembered." : found.map((hit) => `${hit.key ?? ""}: ${hit.excerpt}`).join("\n");
-      return ok(asking("memory", args.text, label, () => ok(text)));
+      return ok(asking("memory", args.text, label, { skill: "memory", asked: args }, () => ok(text)));
     }
     case "remember":
       return ok(
@@ -112,8 +114,14 @@ const call = (
   resultLabel,
 });
 
-const asking = (kind: "task" | "memory", name: string, label: Label, read: () => Result<string, SkillRefusal>): PreparedCall =>
-  call(0, { kind, name, label: { ...label, i: 4 }, reserved: false }, { kind: "answer", read: () => Promise.resolve(read()) }, label, null);
+const asking = (kind: "task" | "memory", name: string, label: Label, of: Lookup, read: () => Result<string, SkillRefusal>): PreparedCall =>
+  call(
+    0,
+    { kind, name, label: { ...label, i: 4 }, reserved: false },
+    { kind: "answer", of, read: () => Promise.resolve(read()) },
+    label,
+    null,
+  );
 
 /**
  * The heart takes any confidentiality, because a memory keeps the label of what it was made of. What text from outside wants remembered or forgotten

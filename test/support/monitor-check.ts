@@ -155,7 +155,7 @@ async function play(
     sink: null,
     arguments: [{ name: "path", role: "control", value: argument, required: 2 }],
     ruled: null,
-    effect: { kind: "answer", read: () => Promise.resolve(ok("")) },
+    effect: { kind: "answer", of: { skill: "played", asked: argument }, read: () => Promise.resolve(ok("")) },
     // What leads on was read somewhere; everything else is nobody's word.
     resultLabel: leads === undefined ? label(0, 4) : { ...TAINTED, c: 0 },
     ...(next === undefined

@@ -297,7 +297,7 @@ export class ScenarioWorld implements AsyncDisposable {
       this.#fetched.push(prepared.object.name);
       return Promise.resolve(ok("a page"));
     };
-    return { ...prepared, effect: { kind: "answer", read } };
+    return { ...prepared, effect: { kind: "answer", of: { skill: "web_fetch", asked: prepared.object.name }, read } };
   }
 
   /** Whether secrets came through to the model: keys, passwords, anything outside. */
