@@ -29,8 +29,8 @@ import { type Registry, registry } from "../skills/registry.ts";
 import { codeExec, shell } from "../skills/run.ts";
 import { webFetch } from "../skills/web-fetch.ts";
 import { allowedBy, askingOf, deskFor, gateOf, grantsOf } from "./approval-desk.ts";
-import { effectivePolicy, overlayRefusal } from "./bark-policy-run.ts";
-import { auditFailureText, stickLog } from "./audit-desk.ts";
+import { effectivePolicy, memoryFault, overlayRefusal, rememberOverlay } from "./bark-policy-run.ts";
+import { auditFailureText, noteInLog, stickLog } from "./audit-desk.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { openStickHeart } from "./heart-access.ts";
@@ -71,6 +71,14 @@ export function barkDesk(args: BarkArguments, io: CommandIo): Result<BarkDesk, E
   const opened = openStickHeart(layout);
   if (!opened.ok) return err(heartErrorText(opened.error));
   const heart = opened.value;
+  const fault = memoryFault(layout, heart, effective.value);
+  if (fault !== null) {
+    heart.incidents.count(`policy.${fault.kind}`, 4, fault.detail);
+    heart[Symbol.dispose]();
+    noteInLog(layout, [{ kind: "incident", what: `policy.${fault.kind}`, detail: fault.detail, severity: 4 }], io);
+    return err(overlayRefusal(layout, [fault.detail]));
+  }
+  rememberOverlay(heart, effective.value);
   const { clock } = heartDeps();
   const { sha256 } = auditCrypto;
   const asking = askingOf(args.approvals, io);

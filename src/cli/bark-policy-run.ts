@@ -3,15 +3,19 @@ import compiled from "../../profiles/bark/policy.json";
 import { type LoadedPolicy, loadPolicy } from "../bark/policy/load.ts";
 import { forTerminal } from "../headless/terminal-text.ts";
 import { auditCrypto } from "../platform/audit-crypto.ts";
-import { readParentPublic } from "../platform/parent-key.ts";
+import { publicLine, readParentPublic } from "../platform/parent-key.ts";
 import { readSmallFile } from "../platform/settings-file.ts";
+import { type KnownOverlay, knownOverlay, type OverlayFault, overlayFault, overlayState } from "../bark/policy/known.ts";
+import type { OpenHeart } from "../heart/open.ts";
+import { type HeartState, OVERLAY_STATE, PARENT_STATE } from "../heart/state.ts";
 import { applyOverlay, type EffectivePolicy } from "../bark/policy/overlay.ts";
 import type { StickLayout } from "../config/layout.ts";
 import type { Explained } from "../headless/result-object.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
-import { stickOf } from "./stick.ts";
+import { openStickHeart } from "./heart-access.ts";
+import { heartExists, stickOf } from "./stick.ts";
 
 interface PolicyArguments {
   readonly json: boolean | undefined;
@@ -35,17 +39,50 @@ export function compiledPolicy(): LoadedPolicy {
 export function effectivePolicy(layout: StickLayout): Result<EffectivePolicy, readonly string[]> {
   const base = compiledPolicy();
   const text = readSmallFile(layout.policy, MOST);
-  if (text.ok && text.value === null) return ok({ ...base, overlay: null });
+  if (text.ok && text.value === null) return ok({ ...base, overlay: null, issued: 0 });
   const value = text.ok ? json(text.value ?? "") : undefined;
   if (value === undefined) return err([`It ${text.ok ? "is not JSON" : "cannot be read"}.`]);
   const key = parentKey(layout);
   return key.ok ? applyOverlay(value, base, key.value, auditCrypto) : key;
 }
 
+export interface MemoryFault {
+  readonly kind: OverlayFault["kind"] | "parent" | "altered";
+  readonly detail: string;
+}
+
+/** What the heart knows of the parent against what lies on the stick: whoever takes `policy.json` away, or `keys/parent.pub` with it, has not taken away the parent. */
+export function memoryFault(layout: StickLayout, { state }: Pick<OpenHeart, "state">, effective: EffectivePolicy): MemoryFault | null {
+  const known = knownIn(state);
+  if (known === null) return { kind: "altered", detail: "What this heart knew of it was altered: noctem heart verify says where." };
+  const { overlay, issued } = effective;
+  const fault = overlayFault(overlay === null ? null : { hash: overlay, issued }, known);
+  if (fault !== null || overlay === null) return fault;
+  const expected = state.get(PARENT_STATE);
+  const key = readParentPublic(layout.parentKey);
+  const isOther = expected !== null && key.ok && key.value !== null && publicLine(key.value).trim() !== expected;
+  return isOther ? { kind: "parent", detail: `${layout.parentKey} is another parent's than this heart knows: ${expected}` } : null;
+}
+
+/** The newest that is known, and so the least that a new one has to be. */
+export const newestIssued = (state: HeartState): number => Math.max(0, ...(knownIn(state) ?? []).map(({ issued }) => issued));
+
+/** From the first time on that an overlay is in force. */
+export function rememberOverlay({ mode, state }: Pick<OpenHeart, "mode" | "state">, { overlay, issued }: EffectivePolicy): void {
+  if (mode.kind !== "stored" || overlay === null) return;
+  const key = overlayState({ hash: overlay, issued });
+  // Where it cannot be written, the call's own entry in the log cannot be either, and that refuses it.
+  if (state.get(key) === null) state.set(key, "seen");
+}
+
+function knownIn(state: HeartState): readonly KnownOverlay[] | null {
+  return state.keysUnder(OVERLAY_STATE)?.flatMap((key) => knownOverlay(key) ?? []) ?? null;
+}
+
 /** For whoever wants a skill, and gets none. */
 export function overlayRefusal(layout: StickLayout, faults: readonly string[]): Explained {
   const more = faults.length > 1 ? ` (And ${faults.length - 1} more: "noctem bark policy check ${layout.policy}" lists them.)` : "";
-  const text = `No skill runs, because ${layout.policy}, which a parent laid over the rules, cannot be used. ${faults[0] ?? ""}${more} Have the parent sign it anew, or take the file away together with the parent.`;
+  const text = `No skill runs, because ${layout.policy}, which a parent laid over the rules, cannot be used. ${faults[0] ?? ""}${more} Put it back, or have the parent sign one: noctem parent sign-policy. One that says nothing lifts it.`;
   return { text, code: ExitCode.DENIED };
 }
 
@@ -66,8 +103,9 @@ function json(text: string): unknown {
 export function showPolicy({ json: asJson, heart }: PolicyArguments, io: CommandIo): number {
   const layout = stickOf(io, heart);
   const effective = effectivePolicy(layout);
-  if (!effective.ok) {
-    const { text, code } = overlayRefusal(layout, effective.error);
+  const faults = effective.ok ? faultsByMemory(layout, effective.value) : effective.error;
+  if (!effective.ok || faults.length > 0) {
+    const { text, code } = overlayRefusal(layout, faults);
     if (asJson) io.out(`${JSON.stringify({ error: { kind: "overlay", message: text, code } })}\n`);
     io.err(`noctem: ${forTerminal(text)}\n`);
     return code;
@@ -94,6 +132,15 @@ export function showPolicy({ json: asJson, heart }: PolicyArguments, io: Command
   for (const { id, outcome, reason } of rules) io.out(`  ${outcome.padEnd(5)}  ${id.padEnd(24)} ${forTerminal(reason)}\n`);
   io.out("\nWhat no rule names is asked about. Of several rules the strictest is followed.\n");
   return ExitCode.DONE;
+}
+
+/** Of a heart that is there and can be opened; nothing is written. */
+function faultsByMemory(layout: StickLayout, effective: EffectivePolicy): readonly string[] {
+  const opened = heartExists(layout) ? openStickHeart(layout) : null;
+  if (opened === null || !opened.ok) return [];
+  using heart = opened.value;
+  const fault = memoryFault(layout, heart, effective);
+  return fault === null ? [] : [fault.detail];
 }
 
 export function checkPolicy({ json: asJson, heart, file }: PolicyArguments & { readonly file: string }, io: CommandIo): number {

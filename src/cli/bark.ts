@@ -152,7 +152,7 @@ export const barkCommand = defineCommand({
           name: "check",
           describe: "Check a policy file or a parent's overlay: its form, and every rule against its own examples",
           about: [
-            "An overlay is what a parent lays over the policy: policy.json beside the program, signed with the parent's key, whose public half is keys/parent.pub. It can only tighten. While it is there and cannot be used, no skill runs.",
+            "An overlay is what a parent lays over the policy: policy.json beside the program, signed with the parent's key, whose public half is keys/parent.pub. It can only tighten. While it cannot be used, or was taken away, no skill runs; the parent lifts it by signing one that says nothing.",
           ],
           positionals: { file: { describe: "a policy or an overlay as JSON", required: true } },
           options: { ...JSON_OPTION, heart: PLACE.heart },

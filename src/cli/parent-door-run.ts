@@ -6,12 +6,14 @@ import { forTerminal } from "../headless/terminal-text.ts";
 import type { OpenHeart } from "../heart/open.ts";
 import { millisOf, type Hlc } from "../heart/hlc.ts";
 import { resolve } from "node:path";
+import { err } from "../lib/result.ts";
+import { heartDeps } from "../platform/heart.ts";
 import { exact } from "../lib/exact.ts";
 import { LEAST_PIN, UNLOCK_MINUTES } from "../platform/parent-door.ts";
 import { readSmallFile, replaceFile } from "../platform/settings-file.ts";
 import { type AnsweringDesk, answeringDesk } from "./approvals-run.ts";
 import { auditFailureText } from "./audit-desk.ts";
-import { effectivePolicy } from "./bark-policy-run.ts";
+import { effectivePolicy, memoryFault, newestIssued, rememberOverlay } from "./bark-policy-run.ts";
 import type { CommandIo } from "./command.ts";
 import { ExitCode } from "./exit-code.ts";
 import { doorOf, doorText } from "./parent-gate.ts";
@@ -120,7 +122,9 @@ export async function health(args: ParentArguments, io: CommandIo): Promise<numb
   return await withDesk(args, io, ({ layout, heart, deciding }) => {
     const door = doorOf(layout, heart, io);
     const state = door.state();
-    const policy = effectivePolicy(layout);
+    const laid = effectivePolicy(layout);
+    const missing = laid.ok ? memoryFault(layout, heart, laid.value) : null;
+    const policy = missing === null ? laid : err([missing.detail]);
     const incidents = heart.incidents.list().filter(({ severity, count, acknowledged }) => severity >= 3 && count > acknowledged);
     const waiting = questions(deciding, 200).filter((question) => question.state.kind === "open").length;
     const { wrong } = door.tries();
@@ -171,7 +175,7 @@ export async function signPolicy(
     let overlay: unknown;
     let bytes: Uint8Array;
     try {
-      overlay = JSON.parse(text.value);
+      overlay = dated(JSON.parse(text.value), Math.max(heartDeps().clock.now(), newestIssued(desk.heart.state) + 1));
       bytes = overlayBytes(overlay);
     } catch {
       return failWith({ text: `${path} is no JSON that can be signed.`, code: ExitCode.USAGE }, args.json, io);
@@ -189,10 +193,15 @@ export async function signPolicy(
         args.json,
         io,
       );
+    if (target === desk.layout.policy && usable.ok) rememberOverlay(desk.heart, usable.value);
     io.out(args.json ? `${JSON.stringify({ policy: target })}\n` : `${forTerminal(target)} is signed.\n`);
     return ExitCode.DONE;
   });
 }
+
+/** With when it was signed, by which it takes the place of every one before. */
+const dated = (overlay: unknown, issued: number): unknown =>
+  typeof overlay === "object" && overlay !== null && !Array.isArray(overlay) ? { ...overlay, issued } : overlay;
 
 async function withDesk(args: ParentArguments, io: CommandIo, work: (desk: AnsweringDesk) => Promise<number>): Promise<number> {
   const made = answeringDesk(args.heart, io);

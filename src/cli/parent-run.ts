@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { NOTE_NAME, type NoteKey } from "../audit/note.ts";
 import { verifierKeyText } from "../audit/verifier-key.ts";
 import type { StickLayout } from "../config/layout.ts";
@@ -143,11 +143,11 @@ export function failWith({ text, code }: Explained, json: boolean | undefined, i
   return code;
 }
 
-/** For a replica of this heart: without the parent's files it would have no parent. */
+/** For a replica of this heart: without the parent's files it would have no parent, and without what they laid over the rules no skill would run. */
 export function copyParent(from: StickLayout, keysDir: string): Result<readonly string[], Explained> {
   const copied: string[] = [];
-  for (const path of [from.parentKey, from.parentSecret, join(from.keys, PIN_FILE)]) {
-    const target = join(keysDir, path.slice(path.lastIndexOf("/") + 1));
+  for (const path of [from.parentKey, from.parentSecret, join(from.keys, PIN_FILE), from.policy]) {
+    const target = join(path === from.policy ? dirname(keysDir) : keysDir, basename(path));
     if (!existsSync(path)) continue;
     const done = heartFiles.copy(path, target);
     if (!done.ok) return err({ text: `${target} cannot be written: ${done.error.detail}.`, code: ExitCode.NO_ROOM });

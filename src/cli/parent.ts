@@ -98,7 +98,7 @@ export const parentCommand = defineCommand({
     }),
     defineCommand({
       name: "sign-policy",
-      describe: "Sign what a parent lays over the policy, and put it in force",
+      describe: "Sign what a parent lays over the policy, and put it in force; one that says nothing lifts what was there",
       positionals: { file: { describe: "the overlay as JSON, without a signature", required: true } },
       options: {
         ...STICK,

@@ -1,6 +1,6 @@
 /** Questions, grants and the parent on the executable, with people at two terminals. Judged by what is on the host afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { allowByHand, BADGE, chat, cheapParent, type Place, place, say, tell, waiting } from "../support/approvals-room.ts";
 import { NO_CAGE } from "../support/cage.ts";
@@ -197,6 +197,22 @@ describe(`noctem parent`, () => {
       writeFileSync(overlay, JSON.stringify({ kind: "noctem-policy-overlay", version: 1, skills: { shell: { tier: 4 } } }));
       expect((await noctem(["parent", "sign-policy", overlay, "--passphrase-fd", "0"], "a good passphrase")).code).toBe(0);
       expect((await noctem(["bark", "run", "shell", "touch z"])).code).toBe(9);
+      // It goes along to a replica, and is not gone because its file is, or an older one is there.
+      const old = readFileSync(join(here.path, "stick/policy.json"));
+      mkdirSync(join(here.path, "second"));
+      expect((await noctem(["heart", "fork", join(here.path, "second")])).code).toBe(0);
+      expect(readFileSync(join(here.path, "second/policy.json")).equals(old)).toBe(true);
+      rmSync(join(here.path, "stick/policy.json"));
+      expect(await noctem(["bark", "run", "shell", "ls"])).toMatchObject({
+        code: 9,
+        stderr: expect.stringContaining("taken away") as string,
+      });
+      expect((await noctem(["parent", "health"])).stdout).toContain("! policy     It was taken away");
+      writeFileSync(overlay, JSON.stringify({ kind: "noctem-policy-overlay", version: 1 }));
+      expect((await noctem(["parent", "sign-policy", overlay, "--passphrase-fd", "0"], "a good passphrase")).code).toBe(0);
+      expect((await noctem(["bark", "run", "shell", "ls"])).code).toBe(0);
+      writeFileSync(join(here.path, "stick/policy.json"), old);
+      expect((await noctem(["bark", "run", "shell", "ls"])).stderr).toContain("not the newest");
     },
     90_000,
   );

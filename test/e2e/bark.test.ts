@@ -261,12 +261,53 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark${why}`, () => {
         expect(stdout).not.toContain("three");
       }
       expect((await bark("policy", "check", stick("policy.json"))).code).toBe(2);
+      // Taken away alone, with the parent, with another parent's in its place, or put back as an older one: the heart knows better.
+      const stolen = auditCrypto.ephemeral();
+      const newer = { ...closed, issued: 2_000_000_000_000 };
+      rmSync(stick("policy.json"), { recursive: true });
+      lay(newer);
+      expect(await read()).toMatchObject({ code: 9, stdout: expect.stringContaining('"rule":"prohibited"') as string });
+      const counted = async (): Promise<number> =>
+        (JSON.parse((await run(["heart", "status", "--json"], { program })).stdout) as { counts: { incidents: number } }).counts.incidents;
+      const incidents = await counted();
+      for (const [takeAway, said] of [
+        [() => rmSync(stick("policy.json")), "taken away"],
+        [() => rmSync(stick("keys/parent.pub")), "taken away"],
+        [
+          () => {
+            writeFileSync(stick("keys/parent.pub"), publicLine({ name: "noctem-parent", publicKey: stolen.publicKey }));
+            lay({ ...head, issued: 2_100_000_000_000 }, stolen);
+          },
+          "another parent's",
+        ],
+        [
+          () => {
+            writeFileSync(stick("keys/parent.pub"), publicLine({ name: "noctem-parent", publicKey: parent.publicKey }));
+            lay(closed);
+          },
+          "not the newest",
+        ],
+        [() => lay({ ...head, issued: 2_000_000_000_000 }), "not the newest"],
+      ] as const) {
+        takeAway();
+        for (const tried of [await read(), await bark("policy", "show")]) {
+          expect(tried).toMatchObject({ code: 9, stderr: expect.stringContaining(said) as string });
+          expect(tried.stdout).not.toContain("three");
+        }
+      }
+      // Each time that somebody wanted a skill; looking at the policy is none.
+      expect(await counted()).toBe(incidents + 5);
+      const logged = await run(["audit", "log", "--json", "--kind", "incident"], { program });
+      for (const what of ["policy.gone", "policy.older", "policy.parent"]) expect(logged.stdout).toContain(what);
+      // The parent lifts it with one that says nothing.
+      lay({ ...head, issued: 2_000_000_000_001 });
+      expect((await read()).code).toBe(0);
+      expect((await hashes()).hash).toBe(before.hash);
     } finally {
-      rmSync(stick("policy.json"), { recursive: true, force: true });
       rmSync(stick("keys/parent.pub"), { force: true });
+      lay({ ...head, issued: 2_200_000_000_000 });
+      writeFileSync(stick("keys/parent.pub"), publicLine({ name: "noctem-parent", publicKey: parent.publicKey }));
     }
-    expect((await read()).code).toBe(0);
-    expect(await hashes()).toEqual(before);
   }, 60_000);
 
   test("the policy is shown, and a file is checked", async () => {

@@ -24,6 +24,8 @@ const SkillOverlay = v.strictObject({
 const OverlaySchema = v.strictObject({
   kind: v.literal("noctem-policy-overlay"),
   version: v.literal(1),
+  /** When it was signed, in milliseconds: of two the newer counts. */
+  issued: v.optional(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), 0),
   skills: v.optional(bySkill(SkillOverlay), {}),
   commands: v.optional(v.array(CommandRule), []),
   paths: v.optional(v.array(PathRule), []),
@@ -46,9 +48,10 @@ export interface OverlayCrypto {
   readonly verify: (publicKey: Uint8Array, bytes: Uint8Array, signature: Uint8Array) => boolean;
 }
 
-/** A policy in force, and the hash of the overlay in it; null where there is none. */
+/** A policy in force, and the hash of the overlay in it; null where there is none. `issued`: of the overlay; 0 where nobody says. */
 export interface EffectivePolicy extends LoadedPolicy {
   readonly overlay: string | null;
+  readonly issued: number;
 }
 
 /** What is signed: never bytes that could mean something else to another part of Noctem. Throws where JSON has no canonical form. */
@@ -76,7 +79,7 @@ export function applyOverlay(
   if (faults.length > 0) return err(faults);
   // Checked as a whole once more: its rules against their own examples, and no name twice.
   const loaded = loadPolicy(tightened(base.policy, parsed.output), sha256);
-  return loaded.ok ? ok({ ...loaded.value, overlay: sha256(bytes).toHex() }) : loaded;
+  return loaded.ok ? ok({ ...loaded.value, overlay: sha256(bytes).toHex(), issued: parsed.output.issued }) : loaded;
 }
 
 function canonicalBytes(overlay: unknown): Uint8Array | null {

@@ -10,7 +10,7 @@ import type { HeartError } from "../port.ts";
 import type { HeartCrypto, HeartDeps } from "../ports.ts";
 import { bodyHash, labelColumns, plainReply, wellFormedSpans, writeBody, writeReply } from "../rows.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "../sql.ts";
-import { PARENT_STATE } from "../state.ts";
+import { OVERLAY_STATE, PARENT_STATE } from "../state.ts";
 import { CELL, ENTRY, INCIDENT, MESSAGE, Namespace, REDACTION, TASK_DOT, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
 import { WritingSession, type Stamps } from "../writer.ts";
@@ -133,8 +133,8 @@ class Importer {
   add(line: DataLine): void {
     // Another heart's log proves nothing here, and no person would miss it.
     if (line.type === "entry" && line.kind === "audit") return;
-    // Another heart's parent is not this one's.
-    if (line.type === "state" && line.key === PARENT_STATE) return;
+    // Another heart's parent is not this one's, and neither is what they laid over the rules.
+    if (line.type === "state" && (line.key === PARENT_STATE || line.key.startsWith(OVERLAY_STATE))) return;
     if (line.type === "entry" && REFUSED.has(line.kind)) this.#permissions++;
     else if (this.#take(line)) this.#added[line.type]++;
     else this.#known++;
