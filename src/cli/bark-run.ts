@@ -1,5 +1,5 @@
 import type { PreparedCall } from "../bark/call.ts";
-import { bwrapOptions, innerCommand } from "../bark/cage/argv.ts";
+import { bwrapOptions, innerCommand, wordText } from "../bark/cage/argv.ts";
 import { BUS_VARIABLE, dbusLines } from "../bark/cage/dbus.ts";
 import type { CagePlan } from "../bark/cage/types.ts";
 import { networkJson, reachLines } from "../bark/proxy/report.ts";
@@ -150,7 +150,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
       network.kind === "none" ? null : { socket: "SOCKET", env: proxyVariables(network.port, "TOKEN") },
       dbus.length === 0 ? null : "BUS",
     )
-      .map(exact)
+      .map((word) => exact(wordText(word)))
       .join(" ")} -- ${innerCommand(plan).map(exact).join(" ")}`,
   ];
 }

@@ -1,12 +1,17 @@
 import type { Result } from "../lib/result.ts";
 import type { SkillRefusal } from "../bark/call.ts";
-import type { JoinedGit } from "../bark/cage/types.ts";
+import type { Hidden, JoinedGit } from "../bark/cage/types.ts";
 import type { Before } from "../bark/workspace/types.ts";
 
 /** What a name in the workspace is. */
 export interface Looked {
   readonly kind: "file" | "folder" | "link" | "nothing" | "other";
   readonly bytes: number;
+}
+
+/** Absolute; `raw` where it is no UTF-8. */
+export interface Secret extends Hidden {
+  readonly path: string;
 }
 
 /** A match of a search. */
@@ -31,8 +36,8 @@ export interface WorkspaceReader {
   search(path: string, text: string, limit: number): Result<{ readonly hits: readonly SearchHit[]; readonly more: boolean }, SkillRefusal>;
   /** New bytes in a place of their own, for a change that is judged and applied later. */
   stage(bytes: Uint8Array): { readonly file: string; readonly bytes: number; readonly sha256: string };
-  /** Names in the workspace that a rule keeps from being read, as absolute paths, found by a bounded walk; null where there is too much to look at. */
-  secrets(isSecret: (path: string) => boolean): readonly { readonly path: string; readonly folder: boolean }[] | null;
+  /** Names in the workspace that a rule keeps from being read, found by a bounded walk; null where there is too much to look at. */
+  secrets(isSecret: (path: string) => boolean): readonly Secret[] | null;
   /** The repository that the workspace belongs to where it lies elsewhere, or a sentence why it is not taken; and the filters that its settings name. */
   git(): { readonly joined: JoinedGit | null; readonly refused: string | null; readonly filters: readonly string[] };
   /** Whether a file is another name (a hard link) of one that `secrets` finds, or of one of Noctem's own. Costs the walk only for a file that has several names. */

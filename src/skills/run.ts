@@ -150,7 +150,7 @@ function running({ policy, reader, env }: RunDeps, call: Running): Result<Prepar
     });
   const limits = policy.skills[skill]?.limits;
   if (limits === undefined) return err({ kind: "unavailable", detail: `The policy has no limits for ${skill}.` });
-  const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
+  const masks = secrets.map(({ path, ...hidden }): Mount => ({ kind: "mask", to: path, ...hidden }));
   const git = reader(workspace).git();
   const network = networkOf(asked?.value ?? null);
   const dbus = policy.skills[skill]?.dbus ?? [];

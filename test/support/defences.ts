@@ -1,7 +1,7 @@
 /** What stands between an attack and the host, each with a way to take it out of a copy of the source. Keys of `covers` are derived from the code by `defencesInCode`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bwrapOptions, innerCommand } from "../../src/bark/cage/argv.ts";
+import { bwrapOptions, innerCommand, wordText } from "../../src/bark/cage/argv.ts";
 import type { CagePlan } from "../../src/bark/cage/types.ts";
 import { readList } from "../../scripts/seccomp/generate.ts";
 import { ROOT } from "./noctem.ts";
@@ -546,7 +546,7 @@ export function defencesInCode(): readonly string[] {
   );
   return [
     ...new Set([
-      ...flags(bwrap).map((word) => `bwrap ${word}`),
+      ...flags(bwrap.map(wordText)).map((word) => `bwrap ${word}`),
       ...[...flags(inner), ...limits].map((word) => `inner ${word}`),
       ...readList("deny").rules.map(({ why }) => `deny ${why}`),
       "allow otherwise",

@@ -30,6 +30,12 @@ export interface CageProxy {
 export const HELPER = "/run/noctem/helper";
 export const HOME = "/home/noctem";
 
+/** Text, or bytes where a path is none. */
+export type Word = string | Uint8Array;
+
+/** As it can be printed. */
+export const wordText = (word: Word): string => (typeof word === "string" ? word : new TextDecoder().decode(word));
+
 /**
  * A plan as bubblewrap's options, to be handed over by `--args`: mounts and variables are visible in no process list. (The command, which follows
  * on the command line, is: any process shows its own.) The order is that in which bubblewrap acts, so that nothing later uncovers what something
@@ -41,7 +47,7 @@ export function bwrapOptions(
   descriptors: CageDescriptors,
   proxy: CageProxy | null = null,
   bus: string | null = null,
-): readonly string[] {
+): readonly Word[] {
   return [
     ...NAMESPACES,
     // PID 1 is our helper: bubblewrap's own would run beside the program without the system call filter, within reach of /proc/1/mem.
@@ -73,7 +79,7 @@ function filesystem(
   files: CageDescriptors["files"],
   proxy: CageProxy | null,
   bus: string | null,
-): readonly string[] {
+): readonly Word[] {
   const { diskBytes } = plan.limits;
   return [
     ...bind("--ro-bind", "/usr", "/usr"),
@@ -106,7 +112,7 @@ const SHARED_MEMORY = 16 << 20;
 /** Bytes of an empty folder. */
 const MASK = 4096;
 
-function mountArguments(mount: Mount): readonly string[] {
+function mountArguments(mount: Mount): readonly Word[] {
   switch (mount.kind) {
     case "read-only":
       return bind("--ro-bind", mount.from, mount.to);
@@ -118,16 +124,18 @@ function mountArguments(mount: Mount): readonly string[] {
       return tmpfs(mount.to, mount.bytes);
     case "folder":
       return ["--dir", mount.to];
-    case "mask":
+    case "mask": {
+      const to = mount.raw === undefined ? mount.to : Uint8Array.fromHex(mount.raw);
       // An empty device reads as nothing, whatever is done to it.
-      return mount.folder ? tmpfs(mount.to, MASK) : bind("--ro-bind", "/dev/null", mount.to);
+      return mount.folder ? tmpfs(to, MASK) : bind("--ro-bind", "/dev/null", to);
+    }
     case "link":
       return ["--symlink", mount.target, mount.to];
   }
 }
 
-const bind = (how: string, from: string, to: string): readonly string[] => [how, from, to];
-const tmpfs = (to: string, bytes: number): readonly string[] => ["--size", String(bytes), "--tmpfs", to];
+const bind = (how: string, from: string, to: Word): readonly Word[] => [how, from, to];
+const tmpfs = (to: Word, bytes: number): readonly Word[] => ["--size", String(bytes), "--tmpfs", to];
 
 /**
  * `same`: what was looked at on the host and has to be what is found, as PATH:DEV:INO.

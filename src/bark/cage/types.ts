@@ -20,9 +20,19 @@ export type Mount =
   | { readonly kind: "device"; readonly from: string; readonly to: string }
   | { readonly kind: "tmpfs"; readonly to: string; readonly bytes: number }
   | { readonly kind: "folder"; readonly to: string }
-  /** Covers what the workspace has at this place: an empty folder over a folder, nothing over a file. */
-  | { readonly kind: "mask"; readonly to: string; readonly folder: boolean }
+  | Mask
   | { readonly kind: "link"; readonly target: string; readonly to: string };
+
+/** Covers what the workspace has at this place: an empty folder over a folder, nothing over a file. */
+export interface Mask extends Hidden {
+  readonly kind: "mask";
+  readonly to: string;
+}
+export interface Hidden {
+  readonly folder: boolean;
+  /** Of a path that is no UTF-8: its bytes in hex. What is shown of it names nothing. */
+  readonly raw?: string;
+}
 
 /** `Infinity` is no limit; plans of skills have none of those. */
 export interface Limits {

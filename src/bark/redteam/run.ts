@@ -2,7 +2,7 @@ import { ok } from "../../lib/result.ts";
 import type { Label } from "../../lib/label.ts";
 import type { PreparedCall } from "../call.ts";
 import { commandPlan } from "../cage/plan.ts";
-import type { Limits, Mount } from "../cage/types.ts";
+import type { Hidden, Limits, Mount } from "../cage/types.ts";
 import type { Answer, ApprovalQuestion, CallReport } from "../monitor/monitor.ts";
 import { judgePath } from "../policy/judge.ts";
 import { PROXY_PORT, type ReachLimits } from "../proxy/types.ts";
@@ -48,10 +48,7 @@ export interface Arena {
   readonly env: Readonly<Record<string, string>>;
   readonly program: (name: string) => string | null;
   /** Of a workspace, as the skills that run programs mask it. */
-  readonly secrets: (
-    workspace: string,
-    isSecret: (path: string) => boolean,
-  ) => readonly { readonly path: string; readonly folder: boolean }[] | null;
+  readonly secrets: (workspace: string, isSecret: (path: string) => boolean) => readonly (Hidden & { readonly path: string })[] | null;
   readonly signal: AbortSignal;
   /** By the monitor: judged, logged, done. */
   perform(skill: string, prepared: PreparedCall): Promise<CallReport>;
@@ -122,7 +119,7 @@ export function scriptCall(
   const program = arena.program(language);
   const secrets = arena.secrets(workspace, (path) => judgePath(arena.policy, "read", path).outcome !== "allow");
   if (program === null || secrets === null) return null;
-  const masks = secrets.map(({ path, folder }): Mount => ({ kind: "mask", to: path, folder }));
+  const masks = secrets.map(({ path, ...hidden }): Mount => ({ kind: "mask", to: path, ...hidden }));
   const base = commandPlan({
     profile: "attack",
     tier,

@@ -1,7 +1,7 @@
 /**
  * Starts Noctem's own children in their cages, or without one where this host has none; which of the two it was is in the answer and is never left unsaid.
  */
-import { closeSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
 import type { ChildPlan } from "../../bark/cage/types.ts";
@@ -9,6 +9,7 @@ import type { CageLevel } from "../../lib/cage-level.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { guardDevices } from "./devices.ts";
 import { type CageHost, probeHost, tryHost } from "./host.ts";
+import { argumentsFile } from "./arguments.ts";
 import { unpackParts, type UnpackedParts } from "./parts.ts";
 
 /** A plan as something to spawn. Dispose as soon as the child says its first word, or is gone: what stood ready on the host is mounted by then. */
@@ -66,7 +67,7 @@ export function cagedCommand(
     const files = parts.files(4 + filters.length);
     opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
     const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index), files });
-    opened.unshift(unlinked(join(parts.folder, "args"), `${words.join("\0")}\0`));
+    opened.unshift(argumentsFile(join(parts.folder, "args"), words));
     return ok({
       level,
       command: guardDevices(parts.helper, [bwrap, "--args", "3", "--", ...innerCommand(plan)], nodes),
@@ -82,12 +83,4 @@ export function cagedCommand(
     parts[Symbol.dispose]();
     throw error;
   }
-}
-
-/** Read once, and in no folder: nobody can put other arguments there. */
-function unlinked(path: string, text: string): number {
-  writeFileSync(path, text, { flag: "wx", mode: 0o600 });
-  const fd = openSync(path, "r");
-  unlinkSync(path);
-  return fd;
 }

@@ -9,10 +9,13 @@ export const isPlain = (path: string): boolean =>
     .split("/")
     .some((part) => part === "." || part === "..");
 
-/** And no part of it a link, at this moment. */
-export function isResolved(path: string): boolean {
+/** And no part of it a link, at this moment. Bytes where it is no text. */
+export function isResolved(path: string | Uint8Array): boolean {
   try {
-    return isPlain(path) && realpathSync(path) === path && !lstatSync(path).isSymbolicLink();
+    const bytes = Buffer.from(path);
+    return (
+      isPlain(bytes.toString("latin1")) && realpathSync(bytes, { encoding: "buffer" }).equals(bytes) && !lstatSync(bytes).isSymbolicLink()
+    );
   } catch {
     return false;
   }

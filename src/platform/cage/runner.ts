@@ -2,7 +2,7 @@
  * Runs a plan in a cage: the only code that starts a skill's process. A permit is spent on the exact plan and input before anything of it
  * is looked at.
  */
-import { closeSync, fstatSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { runGroup } from "./cgroup.ts";
 import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
@@ -23,6 +23,7 @@ import { beforeOf } from "../workspace/view.ts";
 import { openProxy } from "../proxy/server.ts";
 import { openBus } from "./bus.ts";
 import { guardDevices } from "./devices.ts";
+import { argumentsFile } from "./arguments.ts";
 import { identityOf, isPlain, isResolved } from "./paths.ts";
 import { followView, mergedAt, overlayCommand } from "./view.ts";
 
@@ -91,7 +92,9 @@ function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
   if (plan.workspace !== null) sources.push(plan.workspace.host, ...(plan.workspace.git === undefined ? [] : [plan.workspace.git.host]));
   const linked = sources.find((path) => !isResolved(path));
   if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
-  const masked = plan.mounts.find((mount) => mount.kind === "mask" && !isResolved(mount.to));
+  const masked = plan.mounts.find(
+    (mount) => mount.kind === "mask" && !isResolved(mount.raw === undefined ? mount.to : Uint8Array.fromHex(mount.raw)),
+  );
   if (masked !== undefined) return `${masked.to} is a link, lies behind one, or is gone.`;
   const changed = plan.inputs?.find(({ path, sha256 }) => !isStill(plan.workspace?.host ?? "", path, sha256));
   if (changed !== undefined) return `${changed.path} is not what it was when this was asked about. Ask again.`;
@@ -139,9 +142,9 @@ async function launch(
     opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
     const seccomp = filters.map((_, index) => 4 + index);
     const words = bwrapOptions(whole, parts, { seccomp, files }, proxied, bus?.value.socket ?? null);
-    const argumentsFile = unlinked(join(parts.folder, `args-${run}`), `${words.join("\0")}\0`);
-    const since = fstatSync(argumentsFile).ctimeMs;
-    opened.unshift(argumentsFile);
+    const file = argumentsFile(join(parts.folder, `args-${run}`), words);
+    const since = fstatSync(file).ctimeMs;
+    opened.unshift(file);
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, writes ? [] : identities)];
     const control = 3 + opened.length;
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
@@ -229,14 +232,6 @@ function withWorkspace(plan: CagePlan, view: string | null): CagePlan {
   ];
   const isMask = (at: Mount): boolean => at.kind === "mask";
   return { ...plan, mounts: [...plan.mounts.filter((at) => !isMask(at)), ...mounts, ...plan.mounts.filter(isMask)] };
-}
-
-/** Read once, and in no folder: nobody can put other arguments there. */
-function unlinked(path: string, text: string): number {
-  writeFileSync(path, text, { flag: "wx", mode: 0o600 });
-  const fd = openSync(path, "r");
-  unlinkSync(path);
-  return fd;
 }
 
 /** What bubblewrap and the helper say before there is a program; the words are theirs. */

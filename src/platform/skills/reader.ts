@@ -6,7 +6,7 @@ import { SEARCH_PATH } from "../../bark/cage/plan.ts";
 import type { Before } from "../../bark/workspace/types.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { short } from "../../skills/place.ts";
-import type { Looked, Programs, SearchHit, WorkspaceReader } from "../../skills/ports.ts";
+import type { Looked, Programs, SearchHit, Secret, WorkspaceReader } from "../../skills/ports.ts";
 import { beneath, type Entry, Folder, type Name, whereThereIs } from "../workspace/beneath.ts";
 import { filtersOf, joinedGit } from "../workspace/git.ts";
 import { beforeOf } from "../workspace/view.ts";
@@ -86,6 +86,8 @@ export function workspaceReader(
           const name = bytes.toString("utf8");
           const stat = folder.stat(bytes);
           const here = at === "" ? name : `${at}/${name}`;
+          // Whether it is another name of a secret is looked up by text.
+          if (name.includes("\ufffd") && stat?.isFile() === true && stat.nlink > 1) continue;
           if (stat?.isDirectory() === true && depth < DEEPEST && name !== ".git" && name !== "node_modules") {
             using inner = enter(folder, bytes);
             if (inner !== null) walk(inner, here, depth + 1);
@@ -109,7 +111,13 @@ export function workspaceReader(
       return { file, bytes: bytes.length, sha256: new Bun.CryptoHasher("sha256").update(bytes).digest("hex") };
     },
     secrets(isSecret) {
-      const found: { path: string; folder: boolean }[] = [];
+      const found: Secret[] = [];
+      const hide = (here: string, raw: Buffer | null, folder: boolean): void =>
+        void found.push({
+          path: join(workspace, here),
+          folder,
+          ...(raw !== null && { raw: Buffer.concat([Buffer.from(`${workspace}/`), raw]).toString("hex") }),
+        });
       // By name, and by every other name that the same file has: a hard link is no copy.
       const never = identitiesOf(own);
       const secrets = new Set<string>();
@@ -117,24 +125,24 @@ export function workspaceReader(
       const add = (stat: Stats | null): void => {
         if (stat !== null && stat.nlink > 1) never.add(identityOf(stat));
       };
-      const whole = walkAll(workspace, (here, kind, stat) => {
+      const whole = walkAll(workspace, (here, kind, stat, raw) => {
         if (kind === "link") return true;
         const inSecret = within !== null && here.startsWith(within);
         if (!inSecret && !isSecret(here)) return true;
         if (kind === "file") add(stat());
         secrets.add(here);
         if (inSecret) return true;
-        found.push({ path: join(workspace, here), folder: kind === "folder" });
+        hide(here, raw(), kind === "folder");
         within = `${here}/`;
         return true;
       });
       // To ask each file how many names it has takes longer than all the rest: only where one that counts has several.
       const again =
         never.size === 0 ||
-        walkAll(workspace, (here, kind, stat) => {
+        walkAll(workspace, (here, kind, stat, raw) => {
           if (kind !== "file" || secrets.has(here)) return true;
           const is = stat();
-          if (is !== null && is.nlink > 1 && never.has(identityOf(is))) found.push({ path: join(workspace, here), folder: false });
+          if (is !== null && is.nlink > 1 && never.has(identityOf(is))) hide(here, raw(), false);
           return true;
         });
       return whole && again ? found : null;
@@ -163,26 +171,35 @@ export function workspaceReader(
   };
 }
 
-/** Every name, links too, without following any. `visit` says whether to go into a folder. False where there is too much to look at. */
-function walkAll(workspace: string, visit: (path: string, kind: Entry["kind"], stat: () => Stats | null) => boolean): boolean {
+/**
+ * Every name, links too, without following any. `visit` says whether to go into a folder. Names that are no text are judged as they are shown, with a sign for what is
+ * none: rules mean their other parts. `raw`: their bytes, below the workspace; null where all is text. False where there is too much to look at.
+ */
+function walkAll(
+  workspace: string,
+  visit: (path: string, kind: Entry["kind"], stat: () => Stats | null, raw: () => Buffer | null) => boolean,
+): boolean {
   let looked = 0;
-  const walk = (folder: Folder, at: string, depth: number): boolean => {
+  const walk = (folder: Folder, at: string, above: Buffer | null, depth: number): boolean => {
     for (const { name, text, kind } of folder.entries()) {
       if (++looked > MOST_NAMES || depth > DEEPEST) return false;
       const shown = text ?? name.toString("utf8");
       const here = at === "" ? shown : `${at}/${shown}`;
-      // A name that is no text is no name that a rule could mean; what lies below it might be.
-      if (text !== null && !visit(here, kind, () => folder.stat(name))) continue;
+      const bytes = (): Buffer => (at === "" ? name : Buffer.concat([above ?? Buffer.from(at), SLASH, name]));
+      const raw = (): Buffer | null => (text === null || above !== null ? bytes() : null);
+      if (!visit(here, kind, () => folder.stat(name), raw)) continue;
       if (kind === "folder") {
         using inner = enter(folder, name);
-        if (inner !== null && !walk(inner, here, depth + 1)) return false;
+        if (inner !== null && !walk(inner, here, raw(), depth + 1)) return false;
       }
     }
     return true;
   };
   using root = whereThereIs(() => Folder.open(workspace));
-  return root !== null && walk(root, "", 0);
+  return root !== null && walk(root, "", null, 0);
 }
+
+const SLASH = Buffer.from("/");
 
 const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
 
