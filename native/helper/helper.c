@@ -4,8 +4,9 @@
  *
  *   helper inside OPTIONS -- PROGRAM ARGS…    as the cage's first process: limits, Landlock, the relay; then starts PROGRAM and stays
  *   helper overlay OPTIONS -- BWRAP ARGS…     around bubblewrap: a copy-on-write view of a folder; stays until it is told to go
- *   helper devices [--group FOLDER]… PATHS… -- COMMAND…
- *                                             for root, around all others: enters control groups; what these nodes are cannot be changed, only what is read and written
+ *   helper devices [--group FOLDER]… [--gone FOLDER]… NODES… -- COMMAND…
+ *                                             for root, around all others: enters control groups; lets go of mounts that the cage has nothing of, which bubblewrap would read
+ *                                             again and again; what these nodes are cannot be changed, only what is read and written
  *   helper user-namespace                     prints "made" or "refused": whether what runs here could have privileges of its own
  *   helper landlock-abi                       prints the kernel's Landlock version, or 0
  *

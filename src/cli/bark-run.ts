@@ -145,7 +145,7 @@ function explained(skill: string, prepared: PreparedCall, decision: Decision, pl
     "",
     `bwrap ${bwrapOptions(
       plan,
-      { helper: "HELPER", etc: [], roots: [], hidden: [] },
+      { etc: [], roots: [], hidden: [] },
       { seccomp: seccomp === "deny+allow" ? [4, 5] : [4], files: [] },
       network.kind === "none" ? null : { socket: "SOCKET", env: proxyVariables(network.port, "TOKEN") },
       dbus.length === 0 ? null : "BUS",

@@ -3,7 +3,7 @@
  * kernel did is compared with what the lists say, and a refusal counts as the filter's only where the call would have come to something else without it.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LISTS, type List, programPath } from "../../scripts/seccomp/generate.ts";
 import { ARCHES } from "../../scripts/seccomp/libseccomp.ts";
@@ -76,11 +76,16 @@ describe.skipIf(cannot !== null)(`system calls, each made${cannot === null ? "" 
     const plan = planFor(2, argument);
     const whole = { ...plan, mounts: [{ kind: "read-only", from: room.workspace, to: room.workspace } as const] };
     const file = join(unpacked.folder, "args");
-    writeFileSync(file, `${bwrapOptions(whole, unpacked, { seccomp: [], files: [] }).join("\0")}\0`);
-    const child = Bun.spawn([...guardDevices(unpacked.helper, [findBwrap() ?? "", "--args", "3", "--", ...innerCommand(whole)])], {
-      stdio: ["ignore", "pipe", "inherit", openSync(file, "r")],
-      env: {},
-    });
+    const files = unpacked.files(4);
+    writeFileSync(file, `${bwrapOptions(whole, unpacked, { seccomp: [], files }).join("\0")}\0`);
+    const child = Bun.spawn(
+      [...guardDevices([findBwrap() ?? "", "--args", "3", "--", ...innerCommand(whole)], { plan: whole, parts: unpacked })],
+      {
+        stdio: ["ignore", "pipe", "inherit", openSync(file, "r"), ...files.map(({ opened }) => opened)],
+        env: {},
+      },
+    );
+    for (const { opened } of files) closeSync(opened);
     const printed = await child.stdout.text();
     await child.exited;
     return outcomesOf(printed);

@@ -29,6 +29,7 @@ const READER = "src/platform/skills/reader.ts";
 const BENEATH = "src/platform/workspace/beneath.ts";
 const VIEW = "src/platform/workspace/view.ts";
 const INSIDE_HELPER = "native/helper/inside.c";
+const OUTSIDE_HELPER = "native/helper/outside.c";
 /** All that it does; the rest of its folder is the C library that it has. */
 const HELPER = ["helper.c", "inside.c", "relay.c", "outside.c"].map((name) => `native/helper/${name}`);
 const POLICY = "profiles/bark/policy.json";
@@ -133,6 +134,21 @@ const INSIDE: readonly Defence[] = [
     covers: ["bwrap --die-with-parent", "helper ppoll", "helper PR_SET_PDEATHSIG"],
   },
 ];
+
+/** Around root's cages; nobody else has those. */
+const OUTSIDE: readonly Defence[] =
+  process.geteuid?.() === 0
+    ? [
+        {
+          name: "nodes of devices that nobody changes",
+          edits: [
+            { file: OUTSIDE_HELPER, find: ".set = READ_ONLY_NOSUID", put: ".set = 0" },
+            { file: OUTSIDE_HELPER, find: "MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID", put: "MS_REMOUNT | MS_BIND | MS_NOSUID" },
+          ],
+          only: "device-nodes",
+        },
+      ]
+    : [];
 
 const WORKSPACE: readonly Defence[] = [
   one(
@@ -450,7 +466,7 @@ const SECCOMP: readonly Defence[] = [
   },
 ];
 
-export const DEFENCES: readonly Defence[] = [...CAGE, ...INSIDE, ...WORKSPACE, ...PATH, ...RULED, ...SECCOMP, ...NAMED_ONES];
+export const DEFENCES: readonly Defence[] = [...CAGE, ...INSIDE, ...OUTSIDE, ...WORKSPACE, ...PATH, ...RULED, ...SECCOMP, ...NAMED_ONES];
 
 /** Six of them, quick, one of each kind: what `make test` takes out. */
 export const QUICK: readonly string[] = [
@@ -530,7 +546,7 @@ const plan: CagePlan = {
 export function defencesInCode(): readonly string[] {
   const bwrap = bwrapOptions(
     plan,
-    { helper: "/h", etc: [{ kind: "read-only", from: "/a", to: "/etc/a" }], roots: [], hidden: ["/proc/keys"] },
+    { etc: [{ kind: "read-only", from: "/a", to: "/etc/a" }], roots: [], hidden: ["/proc/keys"] },
     { seccomp: [3], files: [{ to: "/etc/b", fd: 4 }] },
     { socket: "/s", env: {} },
   );
@@ -558,6 +574,7 @@ export function defencesInCode(): readonly string[] {
 
 /** Taken out alone these show nothing. Named, as a defence that no attack needs has to be. */
 export const HOLDS_TWICE: Readonly<Record<string, string>> = {
+  "processes of its own": "bubblewrap builds no cage whose first process is ours without them",
   "a first process of ours": "the first process of bubblewrap 0.8 runs under the filter as well; that of others was seen without it",
   "a bound on memory written to, for the view": "as root the control group counts the same memory, and the supervisor for everybody",
   "here-documents and odd redirections": "their parts are no redirection that leads anywhere",

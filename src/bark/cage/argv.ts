@@ -4,7 +4,6 @@ import type { CagePlan, ChildPlan, Mount } from "./types.ts";
 
 /** Where things of the host lie that every cage is made of. Absolute, resolved, free of links. */
 export interface CageParts {
-  readonly helper: string;
   /** Folders and links that stand in /etc. Few, because bubblewrap reads the table of all mounts again for each one that it makes. */
   readonly etc: readonly Mount[];
   /** `/bin` → `usr/bin` and the like where the host has them merged, else folders to bind. */
@@ -16,8 +15,8 @@ export interface CageParts {
 /** Descriptors that the launcher leaves open, by number. */
 export interface CageDescriptors {
   readonly seccomp: readonly number[];
-  /** Small files that are copied into the root, which is no mount for each. */
-  readonly files: readonly { readonly to: string; readonly fd: number }[];
+  /** Small files that are copied into the root, which is no mount for each; the helper is one. */
+  readonly files: readonly { readonly to: string; readonly fd: number; readonly program?: boolean }[];
 }
 
 /** The proxy of one run: its socket on the host, and the variables by which tools find it. */
@@ -81,13 +80,10 @@ function filesystem(
   bus: string | null,
 ): readonly Word[] {
   const { diskBytes } = plan.limits;
+  // Where nothing is spoken to, nobody is to be trusted.
+  const etc = plan.network.kind === "none" ? parts.etc.filter(({ to }) => to !== CERTIFICATES) : parts.etc;
   return [
-    ...bind("--ro-bind", "/usr", "/usr"),
-    // Made on the way to what is mounted below them, they would be readable by their owner alone.
-    ...["/etc", "/run", "/run/noctem"].flatMap((path) => ["--perms", "0755", "--dir", path]),
-    ...parts.roots.flatMap(mountArguments),
-    ...parts.etc.flatMap(mountArguments),
-    ...files.flatMap(({ to, fd }) => ["--perms", "0444", "--file", String(fd), to]),
+    // Nearly half of all mounts, and each costs by how many there are already; so they come first.
     "--proc",
     "/proc",
     // As real root some settings of the kernel open for writing, even in a user namespace of one's own.
@@ -95,11 +91,16 @@ function filesystem(
     ...parts.hidden.flatMap((path) => bind("--ro-bind", "/dev/null", path)),
     "--dev",
     "/dev",
+    ...bind("--ro-bind", "/usr", "/usr"),
+    // Made on the way to what is mounted below them, they would be readable by their owner alone.
+    ...["/etc", "/run", "/run/noctem"].flatMap((path) => ["--perms", "0755", "--dir", path]),
+    ...parts.roots.flatMap(mountArguments),
+    ...etc.flatMap(mountArguments),
+    ...files.flatMap(({ to, fd, program }) => ["--perms", program === true ? "0555" : "0444", "--file", String(fd), to]),
     ...tmpfs("/dev/shm", SHARED_MEMORY),
     ...tmpfs("/tmp", diskBytes),
     ...tmpfs(HOME, diskBytes),
     ...plan.mounts.flatMap(mountArguments),
-    ...bind("--ro-bind", parts.helper, HELPER),
     ...(proxy === null ? [] : bind("--ro-bind", proxy.socket, PROXY_SOCKET)),
     ...(bus === null ? [] : bind("--ro-bind", bus, BUS_SOCKET)),
     "--remount-ro",
@@ -107,6 +108,8 @@ function filesystem(
   ];
 }
 
+/** Certificates of authorities, as most systems have them. */
+export const CERTIFICATES = "/etc/ssl/certs";
 /** Bytes. */
 const SHARED_MEMORY = 16 << 20;
 /** Bytes of an empty folder. */

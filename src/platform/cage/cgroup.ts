@@ -7,8 +7,10 @@ import { join } from "node:path";
 import type { Limits } from "../../bark/cage/types.ts";
 
 export interface RunGroup extends Disposable {
-  /** Folders whose `cgroup.procs` the first process enters, before it is anything else. */
+  /** Folders of groups that the first process enters, before it is anything else. */
   readonly folders: readonly string[];
+  /** Takes away what a Noctem that was killed has left; for whoever has a moment. */
+  sweep(): void;
 }
 
 /** Bubblewrap and the helper are not the program's. */
@@ -16,7 +18,6 @@ const OWN = 4;
 
 /** Null where none can be made: the limits of each process and the supervisor are what is left. */
 export function runGroup(name: string, limits: Limits, root = "/sys/fs/cgroup"): RunGroup | null {
-  sweep(root);
   const folders: string[] = [];
   const dispose = (): void => folders.toReversed().forEach(remove);
   try {
@@ -30,7 +31,7 @@ export function runGroup(name: string, limits: Limits, root = "/sys/fs/cgroup"):
       if (writable(join(root, "memory")))
         make(folders, join(root, "memory", name), { "memory.limit_in_bytes": limits.memoryBytes + limits.diskBytes });
     }
-    return { folders, [Symbol.dispose]: dispose };
+    return { folders, sweep: () => sweep(root), [Symbol.dispose]: dispose };
   } catch {
     dispose();
     return null;

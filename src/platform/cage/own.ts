@@ -63,14 +63,13 @@ export function cagedCommand(
       return err({ level: "none", detail, fix });
     }
     const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
-    const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
     const files = parts.files(4 + filters.length);
     opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
     const words = bwrapOptions(plan, parts, { seccomp: filters.map((_, index) => 4 + index), files });
     opened.unshift(argumentsFile(join(parts.folder, "args"), words));
     return ok({
       level,
-      command: guardDevices(parts.helper, [bwrap, "--args", "3", "--", ...innerCommand(plan)], nodes),
+      command: guardDevices([bwrap, "--args", "3", "--", ...innerCommand(plan)], { plan, parts }),
       descriptors: [...opened],
       started: close,
       [Symbol.dispose]() {

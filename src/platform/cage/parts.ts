@@ -21,20 +21,20 @@ import allowArm64 from "../../../profiles/seccomp/allow-arm64.bpf" with { type: 
 import allowX64 from "../../../profiles/seccomp/allow-x64.bpf" with { type: "file" };
 import denyArm64 from "../../../profiles/seccomp/deny-arm64.bpf" with { type: "file" };
 import denyX64 from "../../../profiles/seccomp/deny-x64.bpf" with { type: "file" };
-import type { CageParts } from "../../bark/cage/argv.ts";
+import { type CageDescriptors, type CageParts, CERTIFICATES, HELPER } from "../../bark/cage/argv.ts";
 import type { Mount } from "../../bark/cage/types.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { isOurName, isStale, ownName } from "../native/owner.ts";
 import { nativeRoots, unsafe } from "../native/roots.ts";
 import { helperFile } from "./files.ts";
-import { namesIn } from "./own-facts.ts";
 
 export interface UnpackedParts extends Disposable, CageParts {
   readonly folder: string;
+  readonly helper: string;
   /** Programs for the kernel's filter, as files. */
   readonly filters: { readonly deny: string; readonly allow: string };
-  /** Small files of /etc, opened: `opened` here, to be closed by whoever asked; `fd` in the child, from `first` on. */
-  files(first: number): readonly { readonly to: string; readonly fd: number; readonly opened: number }[];
+  /** The helper and small files of /etc, opened: `opened` here, to be closed by whoever asked; `fd` in the child, from `first` on. */
+  files(first: number): readonly (CageDescriptors["files"][number] & { readonly opened: number })[];
   /** Of the kernel; 0 without. */
   readonly landlockAbi: number;
 }
@@ -71,15 +71,14 @@ function unpackInto(root: string, helper: string): Result<UnpackedParts, string>
     writeFileSync(filters.deny, readFileSync(FILTERS.deny));
     writeFileSync(filters.allow, readFileSync(FILTERS.allow));
     mkdirSync(join(folder, "view"));
-    const files = etcFiles(folder);
+    const files = [{ to: HELPER, path: program, program: true }, ...etcFiles(folder)];
     const made = folder;
     return ok({
       folder,
       helper: program,
       filters,
       etc: etcFolders(),
-      files: (first) =>
-        Object.entries(files).map(([name, path], index) => ({ to: `/etc/${name}`, fd: first + index, opened: openSync(path, "r") })),
+      files: (first) => files.map(({ path, ...file }, index) => ({ ...file, fd: first + index, opened: openSync(path, "r") })),
       roots: rootMounts(),
       hidden: HIDDEN.filter(isReadable),
       landlockAbi: Number(asked.stdout.toString().trim()),
@@ -105,8 +104,8 @@ function sweep(root: string): void {
   }
 }
 
-/** Nobody's names but the user's own, and what makes programs find libraries and certificates. Nothing of it is secret. Name in /etc → file on the host. */
-function etcFiles(folder: string): Readonly<Record<string, string>> {
+/** Nobody's names but the user's own, and what makes programs find libraries and certificates. Nothing of it is secret. Place in the cage, and file on the host. */
+function etcFiles(folder: string): readonly { readonly to: string; readonly path: string }[] {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   const own: Record<string, string> = {
     passwd: `noctem:x:${uid}:${gid}::/home/noctem:/bin/sh\n`,
@@ -120,14 +119,12 @@ function etcFiles(folder: string): Readonly<Record<string, string>> {
     writeFileSync(join(folder, name), text, { mode: 0o444 });
   }
   for (const name of FROM_HOST) if (kindOf(`/etc/${name}`) === "file") files[name] = `/etc/${name}`;
-  return files;
+  return Object.entries(files).map(([name, path]) => ({ to: `/etc/${name}`, path }));
 }
 
 /** What is no small file. */
 const etcFolders = (): readonly Mount[] => [
-  ...FOLDERS_FROM_HOST.map((name) => `/etc/${name}`)
-    .filter((path) => kindOf(path) === "folder")
-    .map((path): Mount => ({ kind: "read-only", from: path, to: path })),
+  ...FOLDERS_FROM_HOST.filter((path) => kindOf(path) === "folder").map((path): Mount => ({ kind: "read-only", from: path, to: path })),
   localTime(),
 ];
 
@@ -146,14 +143,8 @@ const HIDDEN = [
   "vmallocinfo",
 ].map((name) => `/proc/${name}`);
 
-const FROM_HOST = [
-  "ld.so.cache",
-  "ld.so.conf",
-  ...namesIn("/etc/ld.so.conf.d").map((name) => `ld.so.conf.d/${name}`),
-  "ssl/openssl.cnf",
-  "mime.types",
-];
-const FOLDERS_FROM_HOST = ["alternatives", "ssl/certs"];
+const FROM_HOST = ["ld.so.cache", "ssl/openssl.cnf", "mime.types"];
+const FOLDERS_FROM_HOST = ["/etc/alternatives", CERTIFICATES];
 
 /**
  * The host's time zone by its name. Without this link Node and Bun compare every file of the zone database with one that is not there, which takes them

@@ -150,8 +150,7 @@ async function launch(
     const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
     if (group !== null) stack.use(group);
     const viewed = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
-    const nodes = plan.mounts.flatMap((mount) => (mount.kind === "device" ? [mount.from] : []));
-    const child = Bun.spawn([...guardDevices(parts.helper, viewed, nodes, group?.folders)], {
+    const child = Bun.spawn([...guardDevices(viewed, { plan, parts, ...(group === null ? {} : { groups: group.folders }) })], {
       stdio: [input.stdin === null ? "ignore" : Buffer.from(input.stdin), "pipe", "pipe", ...opened, ...(writes ? ["pipe" as const] : [])],
       // Bubblewrap's own first process would show what stands here.
       env: {},
@@ -159,6 +158,8 @@ async function launch(
       detached: true,
     });
     for (const fd of opened.splice(0)) closeSync(fd);
+    // While the cage is being built.
+    group?.sweep();
     let stopped: Stopped | null = null;
     const kill = (): void => {
       try {

@@ -60,7 +60,7 @@ describe("what each may see", () => {
 });
 
 describe("as options", () => {
-  const parts = { helper: "/h", etc: [], roots: [], hidden: [] };
+  const parts = { etc: [], roots: [], hidden: [] };
 
   test("a limit that is none is not set; the others are", () => {
     const words = innerCommand(engine).join(" ");

@@ -96,7 +96,7 @@ test("a plan says nothing of a bus that no rule names, and cannot name one by a 
   } as const;
   expect("dbus" in commandPlan(options)).toBe(false);
   const plan = commandPlan({ ...options, dbus: [{ name: "org.example.A", access: "see" }] });
-  const words = bwrapOptions(plan, { helper: "/h", etc: [], roots: [], hidden: [] }, { seccomp: [4], files: [] }, null, "/host/bus");
+  const words = bwrapOptions(plan, { etc: [], roots: [], hidden: [] }, { seccomp: [4], files: [] }, null, "/host/bus");
   expect(words.join(" ")).toContain("--setenv DBUS_SESSION_BUS_ADDRESS unix:path=/run/noctem/bus");
   expect(words.join(" ")).not.toContain("/evil");
   expect(words.join(" ")).toContain("--ro-bind /host/bus /run/noctem/bus");
