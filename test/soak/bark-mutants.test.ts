@@ -31,7 +31,7 @@ test.skipIf(NO_CAGE !== null)(
   `ten thousand swaps in every race${why}`,
   () => {
     const ran = Bun.spawnSync(
-      [process.execPath, join(ROOT, "src/main.ts"), "bark", "redteam", "--json", "--only", "races", "--swaps", "10000"],
+      [process.execPath, join(ROOT, "src/main.ts"), "bark", "redteam", "--json", "--only", "race-", "--swaps", "10000"],
       {
         cwd: "/",
         stdio: ["ignore", "pipe", "inherit"],
