@@ -8,6 +8,7 @@ import type { Socket } from "bun";
 import { Gate } from "../../bark/proxy/gate.ts";
 import { PROXY_RULES } from "../../bark/proxy/verdict.ts";
 import type { NetworkReport, ProxyRequest, Reach } from "../../bark/proxy/types.ts";
+import { giveRoom } from "../ffi/socket-room.ts";
 import { Addresses, type HostNetwork } from "./dial.ts";
 import { Link, type Sums } from "./link.ts";
 
@@ -42,6 +43,7 @@ export function openProxy(socket: string, reach: Reach, network: HostNetwork): R
   };
   const open = (near: Socket<Link | null>): void => {
     asked++;
+    giveRoom(near);
     const link = new Link(near, new Gate({ reach, isToken }), {
       limits,
       sums,
