@@ -68,7 +68,7 @@ export function openAuditFile(deps: Pick<HeartDeps, "sql" | "files" | "crypto">,
     db.exec(READ_ONLY_PRAGMAS);
     db.exec("pragma cache_size = -16384");
     db.exec("begin");
-    if (!isExactSchema(db, deps.sql)) throw closing(db, { kind: "damaged", path: file, detail: "its tables are not those of a heart" });
+    if (!isExactSchema(db, deps)) throw closing(db, { kind: "damaged", path: file, detail: "its tables are not those of a heart" });
     const id = db.get("select v from meta where k = 'heart'")?.["v"];
     if (!(id instanceof Uint8Array) || id.length !== 16)
       throw closing(db, { kind: "damaged", path: file, detail: "it does not say which heart it is" });

@@ -332,7 +332,7 @@ function upgrade(db: SqlDatabase, mac: RowMac): void {
 /** The tables are ours to the letter, and the heart is the one that the keys are for. Returns its id. */
 function check(opening: Opening, db: SqlDatabase, key: HeartKey | null): Result<string, HeartError> {
   const { deps, file } = opening;
-  if (!isExactSchema(db, deps.sql)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
+  if (!isExactSchema(db, deps)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
   return checkIdentity(opening, db, key);
 }
 

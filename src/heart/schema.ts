@@ -1,6 +1,7 @@
 import first from "./migrations/0001-messages.sql" with { type: "text" };
 import second from "./migrations/0002-merge.sql" with { type: "text" };
-import type { SqlDatabase, SqlDriver, SqlRow } from "./sql.ts";
+import type { HeartCrypto, HeartDeps } from "./ports.ts";
+import type { SqlDatabase, SqlRow } from "./sql.ts";
 
 /** Migration `i` leads from version `i` to `i + 1`. One that has been released is never edited. */
 const MIGRATIONS: readonly string[] = [first, second];
@@ -66,14 +67,31 @@ export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlit
  * Whether the tables are ours to the letter, at the version that the file says it has. A trigger, a view or another column type would make our statements do something
  * else than they say. Tables of SQLite's own (`sqlite_stat1`) are left alone.
  */
-export function isExactSchema(db: SqlDatabase, sql: SqlDriver): boolean {
+export function isExactSchema(db: SqlDatabase, { sql, crypto }: Pick<HeartDeps, "sql" | "crypto">): boolean {
+  const version = Number(db.get("pragma user_version")?.["user_version"] ?? 0);
+  const found = objectsOf(db);
+  if (schemaDigest(found, crypto) === SCHEMA_DIGESTS[version - 1]) return true;
   using fresh = sql.open(":memory:", { create: true, readOnly: false });
-  migrate(fresh, 0, Number(db.get("pragma user_version")?.["user_version"] ?? 0));
-  const [found, known] = [objectsOf(db), objectsOf(fresh)];
+  migrate(fresh, 0, version);
+  const known = objectsOf(fresh);
   return found.length === known.length && known.every((object, i) => isSame(object, found[i], fresh, db));
 }
 
-const objectsOf = (db: SqlDatabase): readonly SqlRow[] =>
+/**
+ * Of each version's tables as the SQLite of this program writes them. To make all tables anew and compare, at every opening and before every merge, takes some
+ * two milliseconds; it is left for files that another SQLite made.
+ */
+export const SCHEMA_DIGESTS: readonly string[] = [
+  "212fddf7987f4348506e7103174214f4c7aff575d5b7fc3fc0b2c16b9db428db",
+  "32ecf9ac2230e5bc3233fea33a5fb753e1bb2b9c9368385e4d3560c0a86afe6f",
+];
+
+/** SHA-256 in hex. */
+export const schemaDigest = (objects: readonly SqlRow[], crypto: HeartCrypto): string =>
+  crypto.sha256(new TextEncoder().encode(JSON.stringify(objects.map((row) => SCHEMA_COLUMNS.map((column) => row[column]))))).toHex();
+
+const SCHEMA_COLUMNS = ["type", "name", "tbl_name", "sql"] as const;
+export const objectsOf = (db: SqlDatabase): readonly SqlRow[] =>
   db.all("select type, name, tbl_name, sql from sqlite_schema where name not like 'sqlite\\_%' escape '\\' order by type, name");
 
 function isSame(known: SqlRow, found: SqlRow | undefined, fresh: SqlDatabase, db: SqlDatabase): boolean {

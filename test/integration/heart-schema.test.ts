@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
-import { must, openIn, placeIn, raw, refusal, talk } from "../support/heart.ts";
+import { openHeart } from "../../src/heart/open.ts";
+import { migrate, objectsOf, SCHEMA_DIGESTS, SCHEMA_VERSION, schemaDigest } from "../../src/heart/schema.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
+import { BUILD, must, openIn, placeIn, raw, refusal, talk } from "../support/heart.ts";
 import { tempDir } from "../support/noctem.ts";
 
 /** Rewrites what the file says of a table, in as many bytes. Only past SQLite, which guards the tables of its index. */
@@ -13,6 +16,29 @@ function rewrite(folder: string, from: string, to: string): void {
   bytes.write(to, at, "latin1");
   writeFileSync(file, bytes);
 }
+
+test("the digests are those of the tables that migrations make, and opening and merging go by them", () => {
+  const { sql, crypto } = heartDeps();
+  const digests = Array.from({ length: SCHEMA_VERSION }, (_, i) => {
+    using db = sql.open(":memory:", { create: true, readOnly: false });
+    migrate(db, 0, i + 1);
+    return schemaDigest(objectsOf(db), crypto);
+  });
+  expect(SCHEMA_DIGESTS).toEqual(digests);
+  using dir = tempDir("noctem-schema-");
+  openIn(dir.path)[Symbol.dispose]();
+  const opened: string[] = [];
+  const deps = heartDeps({ sql: { open: (path, options) => (opened.push(path), sql.open(path, options)) } });
+  must(openHeart(deps, placeIn(dir.path), BUILD))[Symbol.dispose]();
+  expect(opened).toEqual([placeIn(dir.path).file]);
+  // One letter more, and they are compared one by one.
+  {
+    using db = raw(dir.path);
+    db.exec("create index extra on message (hlc)");
+  }
+  expect(openHeart(deps, placeIn(dir.path), BUILD)).toMatchObject({ ok: false, error: { kind: "damaged" } });
+  expect(opened).toEqual([placeIn(dir.path).file, placeIn(dir.path).file, ":memory:"]);
+});
 
 const DATA = "CREATE TABLE 'search_data'(id INTEGER PRIMARY KEY, block BLOB)";
 const IDX = "CREATE TABLE 'search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID";

@@ -95,7 +95,7 @@ export function verifyHeart(
     if (id instanceof Uint8Array && id.toHex() !== key.value.heart) return err({ kind: "foreign", path: file });
     const check = new Check(db, rowMac(deps.crypto, key.value.key), deps.crypto, onProgress);
     db.exec("begin");
-    check.run(isExactSchema(db, deps.sql));
+    check.run(isExactSchema(db, deps));
     // A commit of nothing is refused where a broken page was met.
     rollback(db);
     return ok(check.report());

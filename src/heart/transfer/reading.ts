@@ -60,7 +60,7 @@ export function withReadableHeart<T>(
 function check(deps: HeartDeps, { file, keysDir }: StoredPlace, db: SqlDatabase): Result<ReadableHeart, HeartError> {
   const close = () => db[Symbol.dispose]();
   if (Number(db.get("pragma user_version")?.["user_version"] ?? 0) < SCHEMA_VERSION) return err({ kind: "outdated", path: file });
-  if (!isExactSchema(db, deps.sql)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
+  if (!isExactSchema(db, deps)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
   const row = readMeta(db, "heart");
   const id = row?.["v"];
   if (!(id instanceof Uint8Array)) return err({ kind: "damaged", path: file, detail: "it does not say which heart it is" });
