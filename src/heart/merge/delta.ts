@@ -6,6 +6,7 @@ import { bodyHash } from "../rows.ts";
 import type { SqlValue } from "../sql.ts";
 import type { Stream } from "../streams.ts";
 import type { MergedTable } from "../tables.ts";
+import { type Count, RowCounter } from "./counting.ts";
 import { identifier, type TableShape, type UnknownTable } from "./shape.ts";
 import { refused } from "./source.ts";
 import { stageVector, type Stage } from "./vector.ts";
@@ -31,17 +32,20 @@ export function stageDelta(stage: Stage): Delta {
   const streams = stageVector(stage);
   // A page tree that bites its own tail would yield rows without end.
   const bound = [...streams.values()].reduce((sum, stream) => sum + stream.rows, 0) + 1;
-  const seen: Counts = new Map();
+  const seen = new Map<number, Count>();
   const fenced = { rows: 0, furthest: 0 as Hlc | 0 };
   const lows = new Map(db.all("select actor, low from temp.d").map((row) => [Number(row["actor"]), Number(row["low"])]));
   for (const shape of source.shape.tables) {
     copyRows(stage, shape, bound);
-    checkRows(stage, shape, lows, fenced);
-    countStaged(stage, staged(shape.table), shape.table.name, seen);
+    const counter = new RowCounter();
+    checkRows(stage, shape, counter, lows, fenced);
+    countInto(stage, seen, counter, shape.table.name);
   }
   stageAside(stage, bound);
   for (const table of source.shape.unknown) stageUnknown(stage, table, bound);
-  countStaged(stage, "temp.x_aside", "aside", seen);
+  const carried = new RowCounter();
+  db.each("select actor, seq from temp.x_aside", (row) => carried.add(Number(row["actor"]), Number(row["seq"])));
+  countInto(stage, seen, carried, "aside");
   for (const actor of seen.keys()) {
     // A broken index gives rows that nobody asked for.
     if (!streams.has(actor)) throw refused(source.file, `rows of writing session ${actor} stand in the wrong place`);
@@ -59,8 +63,6 @@ export function stageDelta(stage: Stage): Delta {
   }
   return { streams, fenced };
 }
-
-type Counts = Map<number, { rows: number; total: number }>;
 
 const describeCount = (claimed: number, found: number): string =>
   found < claimed
@@ -105,6 +107,7 @@ const PAGE = 4096;
 function checkRows(
   stage: Stage,
   { table, extra }: TableShape,
+  counter: RowCounter,
   lows: ReadonlyMap<number, number>,
   fenced: { rows: number; furthest: Hlc | 0 },
 ): void {
@@ -128,6 +131,7 @@ function checkRows(
       if (!mac.verify(name, row, seal)) throw refused(source.file, alteredRow(table, row));
       if (withBody && body !== null && !isBody(bodyOf, salt, body, crypto))
         throw refused(source.file, `the text of ${alteredRow(table, row)}`);
+      counter.add(Number(row[actor]), Number(row[seq]));
       if (stamp > fence && Number(row[seq]) > (lows.get(Number(row[actor])) ?? 0)) {
         fenced.rows++;
         fenced.furthest = Math.max(fenced.furthest, stamp) as Hlc;
@@ -148,15 +152,12 @@ function isBody(hash: SqlValue, salt: SqlValue | undefined, body: SqlValue | und
 }
 
 /** A row that was taken out anywhere in a stream is missed. One that is there twice would hide it. */
-function countStaged({ db, source }: Stage, from: string, name: string, seen: Counts): void {
-  if (db.get(`select 1 from ${from} group by actor, seq having count(*) > 1 limit 1`) !== null) {
-    throw refused(source.file, `a row of its table ${name} is there twice`);
-  }
-  db.each(`select actor, count(*) as n, sum(seq) as total from ${from} group by actor`, (row) => {
-    const actor = Number(row["actor"]);
+function countInto({ source }: Stage, seen: Map<number, Count>, counter: RowCounter, name: string): void {
+  if (counter.hasTwins) throw refused(source.file, `a row of its table ${name} is there twice`);
+  for (const [actor, { rows, total }] of counter.counts) {
     const before = seen.get(actor) ?? { rows: 0, total: 0 };
-    seen.set(actor, { rows: before.rows + Number(row["n"]), total: before.total + Number(row["total"]) });
-  });
+    seen.set(actor, { rows: before.rows + rows, total: before.total + total });
+  }
 }
 
 /** Rows that the source itself carries for a newer version. */
