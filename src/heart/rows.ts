@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { MessageId, SessionId } from "../lib/brand.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
-import type { ConfidentialityLevel, IntegrityLevel, Label } from "../lib/label.ts";
+import { BOTTOM, type ConfidentialityLevel, type IntegrityLevel, type Label } from "../lib/label.ts";
 import { CAGE_LEVELS } from "../lib/cage-level.ts";
 import { ORIGINS, ROLES, SPAN_KINDS, STOP_REASONS, type Message, type ReplyFacts, type Span } from "../lib/message.ts";
 import { millisOf, type Hlc } from "./hlc.ts";
@@ -122,15 +122,14 @@ export function bodyHash(salt: Uint8Array, body: string, crypto: HeartCrypto): U
 
 export const writeReply = (reply: ReplyFacts | null): string | null => (reply === null ? null : canonicalJson(plainReply(reply)));
 
-/** The four label columns, in order. */
-export const labelColumns = (label: Label): readonly [number, string, number, string] => [
-  label.c,
-  canonicalJson(sortedSet(label.k)),
-  label.i,
-  canonicalJson(sortedSet(label.p)),
-];
-
 export const sortedSet = (values: readonly string[]): readonly string[] => [...new Set(values.map((s) => s.toWellFormed()))].sort();
+
+type LabelColumns = readonly [number, string, number, string];
+const columnsOf = (label: Label): LabelColumns => [label.c, canonicalJson(sortedSet(label.k)), label.i, canonicalJson(sortedSet(label.p))];
+/** The label of most rows. */
+const BOTTOM_COLUMNS = columnsOf(BOTTOM);
+/** The four label columns, in order. */
+export const labelColumns = (label: Label): LabelColumns => (label === BOTTOM ? BOTTOM_COLUMNS : columnsOf(label));
 
 export const wellFormedSpans = (spans: readonly Span[]): readonly Span[] =>
   spans.map(({ kind, text }) => ({ kind, text: text.toWellFormed() }));
