@@ -1,6 +1,7 @@
 /** What goes wrong on real computers, each on the compiled program: the right sentence, the right exit code, and nothing lost. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { writeTinyModel } from "../support/gguf.ts";
 import { canMount, inMounts } from "../support/mounts.ts";
@@ -314,7 +315,8 @@ describe("surroundings", () => {
   );
 
   describe.skipIf(!canMount)("file systems that forbid executing (needs root)", () => {
-    const forbidden = ["/dev/shm", "/run", "/tmp", "/var/tmp"].map(
+    // The account's home as well: somebody else's cache may be there, in which a folder could be made.
+    const forbidden = ["/dev/shm", "/run", "/tmp", "/var/tmp", userInfo().homedir].map(
       (path) => `mount --bind ${path} ${path} && mount -o remount,bind,noexec ${path}`,
     );
     const inside = async (more: (folder: string) => string[]) => {
