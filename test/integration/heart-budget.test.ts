@@ -10,6 +10,7 @@ import { WritingSession } from "../../src/heart/writer.ts";
 import { ok } from "../../src/lib/result.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
+import { logIn } from "../support/audit-forge.ts";
 import { BUILD, must, openIn, placeIn, raw, say, talk } from "../support/heart.ts";
 import { tempDir } from "../support/noctem.ts";
 
@@ -157,4 +158,45 @@ describe("merging few changes into much", () => {
     // Trees are a level deeper; a walk through one table would be many times as much.
     expect(cost(16_000) / cost(1000)).toBeLessThan(1.8);
   });
+});
+
+/** What this process gave to files so far, in bytes. */
+const bytesWritten = (): number => Number(/^wchar: (\d+)/m.exec(readFileSync("/proc/self/io", "latin1"))?.[1]);
+
+describe("writing to the log", () => {
+  test.skipIf(!existsSync("/proc/self/io"))(
+    "a group of ten entries writes few pages, also where 3,000 are already there (needs /proc/self/io)",
+    () => {
+      using dir = tempDir("noctem-append-");
+      // Nobody needs what is counted here to survive a power cut; the pages are the same.
+      const sql: SqlDriver = {
+        open(path, options) {
+          const db = sqliteDriver.open(path, options);
+          return { ...bound(db), exec: (text) => db.exec(text.replace("synchronous = extra", "synchronous = off")) };
+        },
+      };
+      using heart = openIn(dir.path, { sql });
+      const log = logIn(dir.path, heart, new Map());
+      const group = Array.from(
+        { length: 10 },
+        () => ({ draft: { kind: "heart", what: "test", detail: "An entry as they are, of some length. ".repeat(5) } }) as const,
+      );
+      for (let i = 0; i < 300; i++) must(log.write(group));
+      const before = bytesWritten();
+      for (let i = 0; i < 20; i++) must(log.write(group));
+      // With ids from all over the index, and an index written for nothing, it was 190.
+      expect((bytesWritten() - before) / 20 / 1024).toBeLessThan(155);
+    },
+  );
+});
+
+/** Its methods, for an object that replaces some of them. */
+const bound = (db: SqlDatabase): SqlDatabase => ({
+  exec: (sql) => db.exec(sql),
+  run: (sql, ...params) => db.run(sql, ...params),
+  all: (sql, ...params) => db.all(sql, ...params),
+  get: (sql, ...params) => db.get(sql, ...params),
+  values: (sql, ...params) => db.values(sql, ...params),
+  each: (sql, visit, ...params) => db.each(sql, visit, ...params),
+  [Symbol.dispose]: () => db[Symbol.dispose](),
 });
