@@ -45,8 +45,7 @@ describe.skipIf(NO_CAGE !== null)(`noctem bark redteam${why}`, () => {
   // As root with a group of its own and as a user without one the cage is another: both, where both can be had.
   test(`nothing gets through as ${isRoot ? "root" : "this user"}${canDrop ? ", nor as an ordinary user" : ""}`, async () => {
     const nobody = [`--reuid=${ORDINARY}`, `--regid=${ORDINARY}`, "--clear-groups", stick.program];
-    // What a race is lost to is the same whoever runs it: the full number of swaps once is enough, and the soak has twenty times as many.
-    const runs = await Promise.all([suite(stick.program, []), ...(canDrop ? [suite("/usr/bin/setpriv", nobody, "--swaps", "100")] : [])]);
+    const runs = await Promise.all([suite(stick.program, []), ...(canDrop ? [suite("/usr/bin/setpriv", nobody)] : [])]);
     const [first, ...others] = runs.map((one) => judged(one).map(({ id }) => id));
     for (const other of others) expect(other).toEqual(first ?? []);
   }, 180_000);

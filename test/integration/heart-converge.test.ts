@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { coverage, DAY, digest, Fleet, type Command } from "../support/heart-replica.ts";
 
 /** Cases of the long property; `RUNS=20000` for a night. What failed is run again with the seed and the path that it printed. */
-const RUNS = Number(Bun.env["RUNS"] ?? 500);
+const RUNS = Number(Bun.env["RUNS"] ?? 1000);
 const REPLAY = Bun.env["SEED"] === undefined ? {} : { seed: Number(Bun.env["SEED"]), path: Bun.env["REPLAY_PATH"] ?? "" };
 const REPORT = { includeErrorInReport: true, ...REPLAY };
 const TIMEOUT = 60_000 + RUNS * 1000;

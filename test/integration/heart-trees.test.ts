@@ -9,7 +9,7 @@ import { mulberry32 } from "../support/random.ts";
 
 const SEED = Number(process.env["SEED"] ?? 1);
 /** In each of the two ways to merge; the soak has more of them. */
-const RUNS = Number(process.env["RUNS"] ?? 50);
+const RUNS = Number(process.env["RUNS"] ?? 100);
 
 describe.each([
   ["merged by what is new", false],
