@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { copyFileSync, cpSync, renameSync } from "node:fs";
+import { copyFileSync, mkdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { forkHeart } from "../../src/heart/care/fork.ts";
 import { repairHeart, type RepairReport } from "../../src/heart/care/repair.ts";
@@ -21,7 +21,7 @@ class Pruned implements Disposable {
   readonly #deps = heartDeps();
 
   constructor() {
-    cpSync(tempDir("noctem-empty-").path, this.#folder("a"), { recursive: true });
+    mkdirSync(this.#folder("a"), { mode: 0o700 });
     using a = openIn(this.#folder("a"));
     const { session, messages } = talk(a, "one", "two");
     say(a, session, messages.at(-1)?.id ?? null, "three");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { heartCopies } from "../../src/heart/copies.ts";
 import type { MessageId } from "../../src/lib/brand.ts";
@@ -23,7 +23,7 @@ function twins(...said: readonly string[]) {
 }
 
 const mk = (folder: string): string => {
-  cpSync(tempDir("noctem-empty-").path, folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   return folder;
 };
 
