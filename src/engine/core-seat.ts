@@ -6,6 +6,7 @@
  * Bound is not better everywhere: another program may be bound to the same core, or it may be a slow one of several kinds. So both ways are tried against
  * each other when work begins after a pause, and again when steps get slow, and free it is where that is clearly faster.
  */
+import { upperMedian } from "./median.ts";
 
 /** Steps in a row of the one way and then of the other, and how often: what a neighbour does meanwhile then hits both. */
 const BLOCK = 4;
@@ -53,15 +54,14 @@ export class CoreSeat {
     this.#last = now;
     const trial = this.#trial;
     if (trial === null) return this.#watch(ms, now);
-    // The first step after a change also pays for the way there.
-    if (trial.steps % BLOCK > 0) (this.bound ? trial.bound : trial.free).push(ms);
+    (this.bound ? trial.bound : trial.free).push(ms);
     if (++trial.steps === 2 * BLOCK * BLOCKS) this.#judge(trial, now);
   }
 
   #watch(ms: number, now: number): void {
     this.#steps.push(ms);
     if (this.#steps.length < WINDOW) return;
-    const median = middle(this.#steps);
+    const median = upperMedian(this.#steps);
     this.#steps = [];
     const slow = median > this.#best * SLOW;
     this.#best = Math.min(this.#best * FADE, median);
@@ -69,7 +69,7 @@ export class CoreSeat {
   }
 
   #judge({ bound, free }: Trial, now: number): void {
-    const [boundMs, freeMs] = [middle(bound), middle(free)];
+    const [boundMs, freeMs] = [upperMedian(bound), upperMedian(free)];
     this.#trial = null;
     this.#steps = [];
     this.#bound = boundMs < freeMs * CLEARLY && freeMs < WORTH_IT_MS;
@@ -92,7 +92,3 @@ export class CoreSeat {
 }
 
 const newTrial = (): Trial => ({ bound: [], free: [], steps: 0 });
-
-function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
-}

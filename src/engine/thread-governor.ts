@@ -1,3 +1,5 @@
+import { upperMedian } from "./median.ts";
+
 /**
  * Keeps the thread count right while a model works. ggml's threads wait for each other by spinning, so one thread that another program pushed off its core
  * stalls all of them: 64 tokens that take 0.5 s alone took 12 s with two neighbours.
@@ -78,7 +80,7 @@ export class ThreadGovernor {
     if (!trial && this.#threads > 1 && ms > STALL_MS && ms > this.#best * STALL) return this.#settle(1, Infinity, now);
     this.#steps.push(ms);
     if (this.#steps.length < (trial || !this.#proven ? this.#options.trial : this.#options.window)) return;
-    const median = middle(this.#steps);
+    const median = upperMedian(this.#steps);
     this.#steps = [];
     if (trial) this.#judge(trial, median, now);
     else this.#consider(median, now);
@@ -127,8 +129,4 @@ export class ThreadGovernor {
     this.#retry = this.#options.retry;
     if (this.#nextUp !== Infinity) this.#nextUp = -Infinity;
   }
-}
-
-function middle(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }

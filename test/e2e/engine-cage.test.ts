@@ -58,7 +58,7 @@ describe.skipIf(NO_CAGE !== null)(`the engine's cage${NO_CAGE === null ? "" : ` 
       expect(mounts).toContain(` ${talks.models} ro,`);
       expect(mounts).not.toContain(`${talks.path} `);
       expect(readdirSync(`/proc/${engine}/root${talks.path}`).toSorted()).toEqual(["models", "noctem"]);
-      expect(readdirSync(`/proc/${engine}/root/`)).not.toContain("root");
+      expect(readdirSync(join("/proc", `${engine}`, "root"))).not.toContain("root");
       host.kill("SIGKILL");
       await host.exited;
       for (let tries = 0; tries < 200 && below(host.pid, "__engine").length + (alive(engine) ? 1 : 0) > 0; tries++) await Bun.sleep(25);

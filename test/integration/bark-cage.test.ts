@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { buildHelper } from "../../scripts/build/helper.ts";
 import { hostCage } from "../../src/platform/cage/runner.ts";
@@ -21,7 +22,7 @@ describe.skipIf(NO_CAGE !== null)(`a cage${why}`, () => {
 
   test("shows a program its workspace, and of the host's files nothing else", async () => {
     const { code, out } = await room.sh(
-      `cat a.txt; cat ${room.folder}/canary /etc/shadow /root/.bashrc; ls ${room.folder} /home /mnt /var`,
+      `cat a.txt; cat ${room.folder}/canary /etc/shadow ${homedir()}/.bashrc; ls ${room.folder} /home /mnt /var`,
     );
     expect(out).toStartWith("hello\n");
     expect(out).not.toContain(secret);

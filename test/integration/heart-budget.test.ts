@@ -13,6 +13,7 @@ import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { logIn } from "../support/audit-forge.ts";
 import { BUILD, must, openIn, placeIn, raw, say, talk } from "../support/heart.ts";
 import { tempDir } from "../support/noctem.ts";
+import { unsynced } from "../support/unsynced.ts";
 
 /** Writes `rows` of each kind that grows with use, in one transaction: the API would commit each by itself. */
 function fill(folder: string, rows: number): void {
@@ -169,13 +170,7 @@ describe("writing to the log", () => {
     () => {
       using dir = tempDir("noctem-append-");
       // Nobody needs what is counted here to survive a power cut; the pages are the same.
-      const sql: SqlDriver = {
-        open(path, options) {
-          const db = sqliteDriver.open(path, options);
-          return { ...bound(db), exec: (text) => db.exec(text.replace("synchronous = extra", "synchronous = off")) };
-        },
-      };
-      using heart = openIn(dir.path, { sql });
+      using heart = openIn(dir.path, { sql: unsynced });
       const log = logIn(dir.path, heart, new Map());
       const group = Array.from(
         { length: 10 },
@@ -188,15 +183,4 @@ describe("writing to the log", () => {
       expect((bytesWritten() - before) / 20 / 1024).toBeLessThan(155);
     },
   );
-});
-
-/** Its methods, for an object that replaces some of them. */
-const bound = (db: SqlDatabase): SqlDatabase => ({
-  exec: (sql) => db.exec(sql),
-  run: (sql, ...params) => db.run(sql, ...params),
-  all: (sql, ...params) => db.all(sql, ...params),
-  get: (sql, ...params) => db.get(sql, ...params),
-  values: (sql, ...params) => db.values(sql, ...params),
-  each: (sql, visit, ...params) => db.each(sql, visit, ...params),
-  [Symbol.dispose]: () => db[Symbol.dispose](),
 });

@@ -10,10 +10,11 @@ import type { SqlValue } from "../../src/heart/sql.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { BUILD, must, openIn, placeIn, raw } from "../support/heart.ts";
-import { furnished, hasty, LABEL, rowsOf } from "../support/heart-furnished.ts";
+import { furnished, LABEL, rowsOf } from "../support/heart-furnished.ts";
 import { canMount, inMounts } from "../support/mounts.ts";
 import { tempDir } from "../support/noctem.ts";
 import { mulberry32 } from "../support/random.ts";
+import { unsynced } from "../support/unsynced.ts";
 
 const deps = heartDeps();
 const SEED = Number(process.env["SEED"] ?? 1);
@@ -215,7 +216,7 @@ describe("repair", () => {
     using heart = furnished(3);
     const old = readFileSync(heart.place.file);
     {
-      using open = openIn(heart.path, { sql: hasty });
+      using open = openIn(heart.path, { sql: unsynced });
       must(open.state.set("s", "later"));
       must(open.memory.remember("key 0", "later", LABEL));
       must(open.incidents.count("kind", 2, "later"));

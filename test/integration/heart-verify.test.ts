@@ -8,8 +8,9 @@ import { countStreams } from "../../src/heart/streams.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { must, openIn, raw } from "../support/heart.ts";
-import { furnished, hasty } from "../support/heart-furnished.ts";
+import { furnished } from "../support/heart-furnished.ts";
 import { tempDir } from "../support/noctem.ts";
+import { unsynced } from "../support/unsynced.ts";
 
 const deps = heartDeps();
 
@@ -72,7 +73,7 @@ describe("verify finds", () => {
   test("more than it lists, and says how many", () => {
     using heart = furnished(1);
     {
-      using open = openIn(heart.path, { sql: hasty });
+      using open = openIn(heart.path, { sql: unsynced });
       for (let i = 0; i < 250; i++) must(open.state.set(`k${i}`, "v"));
     }
     {

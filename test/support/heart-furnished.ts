@@ -1,28 +1,12 @@
 import type { MessageId, SessionId } from "../../src/lib/brand.ts";
 import type { Label } from "../../src/lib/label.ts";
-import type { SqlDriver } from "../../src/heart/sql.ts";
 import { MERGED } from "../../src/heart/tables.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { must, openIn, placeIn, say, talk } from "./heart.ts";
 import { tempDir } from "./noctem.ts";
+import { unsynced } from "./unsynced.ts";
 
 export const LABEL: Label = { c: 2, k: ["heart"], i: 2, p: ["console"] };
-
-/** For what a test only needs to be there: two hundred writes, each waiting for the disk, take seconds. */
-export const hasty: SqlDriver = {
-  open(path, options) {
-    const db = sqliteDriver.open(path, options);
-    return {
-      exec: (sql) => db.exec(sql.replace("synchronous = extra", "synchronous = off")),
-      run: (sql, ...params) => db.run(sql, ...params),
-      all: (sql, ...params) => db.all(sql, ...params),
-      get: (sql, ...params) => db.get(sql, ...params),
-      values: (sql, ...params) => db.values(sql, ...params),
-      each: (sql, visit, ...params) => db.each(sql, visit, ...params),
-      [Symbol.dispose]: () => db[Symbol.dispose](),
-    };
-  },
-};
 
 /** A heart with something of everything, in several writing sessions. `size` messages a session make its tables grow trees. */
 export function furnished(rounds = 3, size = 3) {
@@ -30,7 +14,7 @@ export function furnished(rounds = 3, size = 3) {
   let first: MessageId | null = null;
   const sessions: SessionId[] = [];
   for (let round = 0; round < rounds; round++) {
-    using heart = openIn(dir.path, { sql: hasty });
+    using heart = openIn(dir.path, { sql: unsynced });
     const words = Array.from({ length: size }, (_, i) => `Wolpertinger ${round}.${i} ${"x".repeat((i * 977) % 3000)}`);
     const { session, messages } = talk(heart, ...words, "y".repeat(9000));
     sessions.push(session);

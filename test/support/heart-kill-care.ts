@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { must, openIn, placeIn } from "./heart.ts";
-import { furnished, hasty } from "./heart-furnished.ts";
+import { furnished } from "./heart-furnished.ts";
+import { unsynced } from "./unsynced.ts";
 
 const CHILD = join(import.meta.dir, "heart-care-child.ts");
 
@@ -23,7 +24,7 @@ export async function killCare(job: CareJob, kills: number, random: () => number
   const old = join(heart.path, "old.sqlite");
   if ((await run("backup", heart.path, old, null)) !== "ok") throw new Error("no backup to work with");
   {
-    using open = openIn(heart.path, { sql: hasty });
+    using open = openIn(heart.path, { sql: unsynced });
     must(open.redact(heart.first));
     must(open.state.set("newer", "than the backup"));
   }

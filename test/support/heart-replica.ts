@@ -10,7 +10,7 @@ import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
 import type { MergeReport } from "../../src/heart/merge/merge.ts";
 import { openHeart, type OpenHeart } from "../../src/heart/open.ts";
 import type { HeartDeps } from "../../src/heart/ports.ts";
-import type { SqlDatabase, SqlDriver, SqlValue } from "../../src/heart/sql.ts";
+import type { SqlDatabase, SqlValue } from "../../src/heart/sql.ts";
 import { countStreams } from "../../src/heart/streams.ts";
 import { MERGED, TASK_REMOVE } from "../../src/heart/tables.ts";
 import type { MessageId, Millis, SessionId } from "../../src/lib/brand.ts";
@@ -21,6 +21,7 @@ import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { BUILD, draft, must, placeIn, textOf } from "./heart.ts";
 import { tempDir, type TempDir } from "./noctem.ts";
+import { unjournalled } from "./unsynced.ts";
 
 /**
  * Copies of one heart that diverge and merge, beside an oracle that knows nothing of rows, vectors or tables: what was done, and for each
@@ -121,45 +122,6 @@ const INCIDENT = "seal";
 
 /** Memory where the system has a place for it: thousands of small files are made and thrown away. */
 const FAST = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-
-/** The real engine, without waiting for a medium. The journal stays, in memory: what is rolled back must be. */
-const fastSql: SqlDriver = {
-  open(path, options) {
-    if (path === ":memory:") return (blueprint ??= onceEach(sqliteDriver.open(path, options)));
-    const db = sqliteDriver.open(path, options);
-    return wrapped(db, {
-      exec: (sql) =>
-        db.exec(sql.replace("journal_mode = truncate", "journal_mode = memory").replace("synchronous = extra", "synchronous = off")),
-    });
-  },
-};
-
-/**
- * Every opening of a heart compares its tables with those of a fresh database in memory. Making that is most of the time of opening, and it
- * is the same each time: one serves all, in which each statement runs once.
- */
-function onceEach(db: SqlDatabase): SqlDatabase {
-  const ran = new Set<string>();
-  return wrapped(db, {
-    exec(sql) {
-      if (!ran.has(sql)) db.exec(sql);
-      ran.add(sql);
-    },
-    [Symbol.dispose]: () => undefined,
-  });
-}
-let blueprint: SqlDatabase | null = null;
-
-const wrapped = (db: SqlDatabase, over: Partial<SqlDatabase>): SqlDatabase => ({
-  exec: (sql) => db.exec(sql),
-  run: (sql, ...params) => db.run(sql, ...params),
-  all: (sql, ...params) => db.all(sql, ...params),
-  get: (sql, ...params) => db.get(sql, ...params),
-  values: (sql, ...params) => db.values(sql, ...params),
-  each: (sql, visit, ...params) => db.each(sql, visit, ...params),
-  [Symbol.dispose]: () => db[Symbol.dispose](),
-  ...over,
-});
 
 /** Every id of a case follows from its seed, so that a failure comes again. */
 function seeded(seed: string): Random {
@@ -296,7 +258,7 @@ export class Fleet implements Disposable {
 
   #deps(skew: number): HeartDeps {
     const now = (): Millis => (this.#now + skew) as Millis;
-    return heartDeps({ sql: fastSql, random: this.#random, clock: { now, monotonic: () => this.#now } });
+    return heartDeps({ sql: unjournalled, random: this.#random, clock: { now, monotonic: () => this.#now } });
   }
 
   /** The clock is asked anew at each write, so that a heart that stays open feels how time and skew go on. */
@@ -748,7 +710,7 @@ function starts(): { readonly plain: Kept; readonly forks: readonly Kept[] } {
   const plain = fleet.copyOf(0);
   const forks = [0, 1, 2, 3, 4].map((i) => {
     const folder = `${plain}-fork-${i}`;
-    must(forkHeart(heartDeps({ random: seeded(`fork ${i}`), sql: fastSql }), placeIn(plain), placeIn(folder)));
+    must(forkHeart(heartDeps({ random: seeded(`fork ${i}`), sql: unjournalled }), placeIn(plain), placeIn(folder)));
     return keptOf(folder, known, []);
   });
   made = { plain: keptOf(plain, known, []), forks };

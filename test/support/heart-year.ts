@@ -7,12 +7,12 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { openHeart, type OpenHeart } from "../../src/heart/open.ts";
 import type { HeartDeps } from "../../src/heart/ports.ts";
-import type { SqlDatabase, SqlDriver } from "../../src/heart/sql.ts";
 import { MERGED } from "../../src/heart/tables.ts";
 import type { MessageId, Millis } from "../../src/lib/brand.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { BUILD, must, placeIn, say } from "./heart.ts";
+import { unjournalled } from "./unsynced.ts";
 
 /**
  * A year of three sticks on five hosts: use, copies, backups, restores, merges in any order, and two hosts whose clocks are wild. What was
@@ -39,7 +39,7 @@ export function liveThroughAYear(folder: string, sessions: number, random: () =>
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
   let now = START;
   let wrong = 0;
-  const deps: HeartDeps = heartDeps({ sql: unsynced, clock: { now: () => (now + wrong) as Millis, monotonic: () => now } });
+  const deps: HeartDeps = heartDeps({ sql: unjournalled, clock: { now: () => (now + wrong) as Millis, monotonic: () => now } });
   const place = (stick: string) => placeIn(join(folder, stick));
   const open = (stick: string): OpenHeart => must(openHeart(deps, place(stick), BUILD));
   /** By stick: ids of messages that it must have, and of those that it must have forgotten. */
@@ -179,22 +179,3 @@ export function digestOf(file: string): string {
 
 const textOf = (row: object): string =>
   JSON.stringify(Object.values(row).map((value: unknown) => (value instanceof Uint8Array ? value.toHex() : value)));
-
-/** Power stays on in a simulation: a year of synced commits would take hours. */
-const unsynced: SqlDriver = {
-  open(path, options) {
-    const db: SqlDatabase = sqliteDriver.open(path, options);
-    return Object.assign(Object.create(db) as SqlDatabase, {
-      exec: (sql: string) =>
-        db.exec(
-          sql.replace("pragma synchronous = extra", "pragma synchronous = off").replace("journal_mode = truncate", "journal_mode = memory"),
-        ),
-      run: db.run.bind(db),
-      all: db.all.bind(db),
-      get: db.get.bind(db),
-      each: db.each.bind(db),
-      values: db.values.bind(db),
-      [Symbol.dispose]: () => db[Symbol.dispose](),
-    });
-  },
-};

@@ -1,5 +1,6 @@
 /** Finds how many threads this model wants on this host, by trying them. */
 import type { ThreadPlan, ThreadSample } from "../../engine/port.ts";
+import { upperMedian } from "../../engine/median.ts";
 import { candidates, planThreads } from "../../engine/thread-plan.ts";
 import type { Token } from "node-llama-cpp";
 import type { Decoder } from "./raw.ts";
@@ -72,6 +73,6 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
 
 /** Tokens a second at the median time a token, to a tenth. */
 function rate(times: readonly number[]): number {
-  const median = [...times].sort((a, b) => a - b)[times.length >> 1] ?? 0;
+  const median = upperMedian(times);
   return median > 0 ? Math.round(10_000 / median) / 10 : 0;
 }

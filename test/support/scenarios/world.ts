@@ -73,7 +73,7 @@ const FILES: Readonly<Record<string, string>> = {
   Makefile: "all:\n\t@echo hi\n",
   "package.json": '{"name":"demo","scripts":{"test":"true"}}\n',
   "src/app.ts": "export const app = 1;\n",
-  "src/util.ts": "export const util = 2; // TODO\n",
+  "src/util.ts": "export const util = 2;\n",
   "data/items.json": '[{"n":1},{"n":2}]\n',
   "data/list.csv": "b,2\na,1\nb,2\n",
   "docs/guide.md": "Guide\n",

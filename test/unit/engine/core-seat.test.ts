@@ -52,6 +52,12 @@ describe("one core for one thread", () => {
     expect(alone.used.slice(-200).every(Boolean)).toBe(true);
   });
 
+  test("what the first step after each change pays for the way there decides nothing", () => {
+    const seat = new CoreSeat();
+    const { now } = play(seat, TRIAL, (bound, _, step) => virtual(bound) + (step % 4 === 0 ? 50 : 0));
+    expect(play(seat, 100, virtual, now).freeShare).toBe(0);
+  });
+
   test("slower steps of a growing context are no neighbour", () => {
     const seat = new CoreSeat();
     const { now } = play(seat, TRIAL, virtual);

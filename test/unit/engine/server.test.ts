@@ -89,6 +89,12 @@ test("tokens at a speed that anyone can read go out at once, each in a line, and
   expect(timersSet).toBe(0);
 });
 
+test("one that comes just when the next line may go does not wait either", async () => {
+  const { sent, timersSet } = await play(["a", "b", "c"].map((said) => ({ gap: 5, chunk: text(said) })));
+  expect(sent.map(({ at }) => at)).toEqual([1005, 1010, 1015]);
+  expect(timersSet).toBe(0);
+});
+
 test("faster ones are joined to a line every five milliseconds, and none waits longer than that", async () => {
   const { sent } = await play(Array.from({ length: 100 }, (_, index) => ({ gap: 0.5, chunk: text(`${index} `) })));
   // 50 ms in all.
