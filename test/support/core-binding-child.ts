@@ -4,13 +4,28 @@ import { coreBinding } from "../../src/platform/ffi/core-binding.ts";
 
 export type CoreBindingReport = Readonly<Record<"before" | "bound" | "again" | "free", readonly string[]>> | null;
 
+const threads = (): string[] => readdirSync("/proc/self/task").toSorted();
+/** Those that have ended since they were listed are left out. */
 const masks = (): string[] => [
   ...new Set(
-    readdirSync("/proc/self/task").map(
-      (thread) => /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/self/task/${thread}/status`, "utf8"))?.[1] ?? "",
-    ),
+    threads().flatMap((thread) => {
+      try {
+        return /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/self/task/${thread}/status`, "utf8"))?.[1] ?? "";
+      } catch {
+        return [];
+      }
+    }),
   ),
 ];
+/** Until the runtime has neither started nor ended a thread for a while: one in the middle of its start has a mask that nobody can list yet. */
+const settled = async (): Promise<void> => {
+  for (let [seen, calm] = [threads().join(), 0]; calm < 10;) {
+    await Bun.sleep(10);
+    const now = threads().join();
+    calm = now === seen ? calm + 1 : 0;
+    seen = now;
+  }
+};
 const startThread = async (): Promise<void> => {
   const worker = new Worker("data:text/javascript,postMessage(1)");
   await new Promise((resolve) => worker.addEventListener("message", resolve, { once: true }));
@@ -20,9 +35,11 @@ const cores = coreBinding();
 let report: CoreBindingReport = null;
 if (cores !== null) {
   await startThread();
+  await settled();
   const before = masks();
   cores.set(true);
   await startThread();
+  await settled();
   const bound = masks();
   cores.set(true);
   const again = masks();

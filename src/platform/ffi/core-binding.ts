@@ -22,9 +22,19 @@ export function coreBinding(): CoreBinding | null {
     const all = new Uint8Array(MASK_BYTES);
     if (sched_getaffinity(0, BigInt(MASK_BYTES), all) !== 0 || cores(all) < 2) return null;
     const one = new Uint8Array(MASK_BYTES);
-    /** A thread may end between the listing and the call, and new ones inherit from the one that starts them: neither matters. */
+    /** A thread has the mask of the one that starts it, which may not have had its turn then: hence again until a listing holds no new one. One may end meanwhile too, which does not matter. */
     const apply = (mask: Uint8Array): void => {
-      for (const thread of readdirSync("/proc/self/task")) sched_setaffinity(Number(thread), BigInt(MASK_BYTES), mask);
+      const done = new Set<string>();
+      for (
+        let left = readdirSync("/proc/self/task");
+        left.length > 0;
+        left = readdirSync("/proc/self/task").filter((thread) => !done.has(thread))
+      ) {
+        for (const thread of left) {
+          sched_setaffinity(Number(thread), BigInt(MASK_BYTES), mask);
+          done.add(thread);
+        }
+      }
     };
     // Where this is refused, it is refused now and not in the middle of an answer.
     if (sched_setaffinity(0, BigInt(MASK_BYTES), all) !== 0 || readdirSync("/proc/self/task").length === 0) return null;
