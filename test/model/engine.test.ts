@@ -1,4 +1,5 @@
 /** The engine with the starter model: what a person would get. */
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { EngineHost } from "../../src/engine/host.ts";
 import type { LoadedModel } from "../../src/engine/port.ts";
@@ -6,6 +7,7 @@ import { LlamaEngine } from "../../src/platform/llama/engine.ts";
 import { load, NEVER, loadRequest, ONE_THREAD, say, starterModel, startEngine, value } from "../support/engine.ts";
 
 const path = starterModel();
+const allowedCores = (): string => /^Cpus_allowed_list:.*$/mu.exec(readFileSync("/proc/self/status", "utf8"))?.[0] ?? "";
 const CAPITAL = "What is the capital of France?";
 
 describe.skipIf(path === null)("the starter model (skipped where it is not beside the program)", () => {
@@ -34,6 +36,21 @@ describe.skipIf(path === null)("the starter model (skipped where it is not besid
     expect(second.text).toContain("Rome");
     const { prompt, completion } = value(first.result).tokens;
     expect(value(second.result).tokens.cached).toBe(prompt + completion);
+  });
+
+  test("a cancel ends a batch of a long prompt in its middle, and the next answer is as ever", async () => {
+    const first = await say(engine, model, CAPITAL);
+    const stop = new AbortController();
+    const messages = [{ role: "user", text: "All work and no play makes Jack a dull boy. ".repeat(150) }] as const;
+    const request = { model: model.handle, messages, maxTokens: 1, temperature: 0, topP: 1, topK: 0, minP: 0, seed: 1, jsonSchema: null };
+    const answer = engine.generate({ ...request, cacheKey: "long" }, () => undefined, stop.signal);
+    await Bun.sleep(100);
+    stop.abort();
+    expect(await answer).toEqual({ ok: false, error: { kind: "cancelled" } });
+    // Its first batch has some hundred tokens. What is held are the template's first words, or the conversation before where even those had not come.
+    const [memory] = value(await engine.memory()).models;
+    expect(memory?.contextUsed).toBeLessThan(60);
+    expect((await say(engine, model, CAPITAL)).text).toBe(first.text);
   });
 
   test("the same seed says the same, another seed something else", async () => {
@@ -82,8 +99,15 @@ describe.skipIf(path === null)("the starter model (skipped where it is not besid
     const local = new LlamaEngine({ threads: ONE_THREAD, decoder: "public" });
     const loaded = value(await local.load(loadRequest(path ?? "", { contextSize: 1024 }), () => undefined, NEVER));
     const native = await say(engine, model, CAPITAL);
-    const said = await say(local, loaded, CAPITAL);
+    const bound = new Set<string>();
+    const watched: Pick<LlamaEngine, "generate"> = {
+      generate: async (request, onChunk, signal) =>
+        await local.generate(request, (chunk) => (bound.add(allowedCores()), onChunk(chunk)), signal),
+    };
+    const said = await say(watched, loaded, CAPITAL);
     expect(said.text).toBe(native.text);
+    // Its context has as many threads as there are cores, whatever the plan says: on one core they would wait for each other.
+    expect([...bound]).toEqual([allowedCores()]);
     const again = await say(local, loaded, [
       { role: "user", text: CAPITAL },
       { role: "assistant", text: said.text },

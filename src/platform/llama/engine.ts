@@ -148,7 +148,7 @@ export class LlamaEngine implements LocalEngine {
       let decoder: Decoder | null = null;
       cleanup.defer(() => decoder?.[Symbol.dispose]());
       cleanup.use(context);
-      decoder = openDecoder(context, { prefer: this.#options.decoder, libraries: runtime.value.pools });
+      decoder = openDecoder(context, { prefer: this.#options.decoder, libraries: runtime.value.control });
       const known = this.#options.threads ?? request.threads;
       const threads = known
         ? capPlan(known, cores)
@@ -193,7 +193,7 @@ export class LlamaEngine implements LocalEngine {
             ? { source: "none", wrapper: "continuation" }
             : { source: request.template === null ? "embedded" : "override", wrapper: "jinja" },
         threads,
-        lastingThreads: decoder.pooled,
+        lastingThreads: decoder.controlled,
         loadMs: Math.round(performance.now() - start),
       });
     } catch (error) {

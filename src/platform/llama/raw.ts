@@ -1,9 +1,9 @@
 /**
  * The one place that reaches into node-llama-cpp's internals: the native context and sampler below its public classes.
  *
- * Two things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
+ * Three things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
  * only `setThreads` on the native context changes them. And time: the public `evaluate()` spends 0.4 ms a token on promises and locks, 4% of the starter
- * model's speed. `openDecoder` checks that everything needed is there and works, and falls back to the public interface when an update moved it.
+ * model's speed. And stopping in the middle of a batch. `openDecoder` checks that everything needed is there and works, and falls back to the public interface when an update moved it.
  */
 import {
   type LlamaContext,
@@ -13,7 +13,7 @@ import {
   type LlamaModel,
   type Token,
 } from "node-llama-cpp";
-import type { PoolLibraries, ThreadPools } from "../ffi/thread-pool.ts";
+import type { ContextControl, ContextLibraries } from "../ffi/context-control.ts";
 
 export interface Sampling {
   readonly temperature: number;
@@ -27,14 +27,14 @@ export interface Sampling {
 /** One KV sequence. Callers take turns: nothing here may run at the same time as anything else of the same decoder. */
 export interface Decoder extends Disposable {
   readonly kind: "native" | "public";
-  /** Its threads last from one batch to the next. */
-  readonly pooled: boolean;
+  /** Its threads last from one batch to the next, and a batch can be interrupted. */
+  readonly controlled: boolean;
   /** Tokens whose state is held, in order. */
   readonly held: readonly Token[];
   /** Drops everything after the first `count` tokens. Returns how many remain, which is fewer where the model's memory cannot be cut (sliding windows). */
   keep(count: number): Promise<number>;
-  /** Evaluates without asking for a next token. */
-  feed(tokens: readonly Token[], threads: number): Promise<void>;
+  /** Evaluates without asking for a next token. False where the signal came first: then none of the tokens is held. */
+  feed(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<boolean>;
   open(sampling: Sampling): Generation;
   /** Evaluates `tokens` (at least one) and returns the probability of every token to follow, before any sampling filter. */
   distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>>;
@@ -46,8 +46,8 @@ export interface Decoder extends Disposable {
 const UNFILTERED = { temperature: 1, topK: 0, topP: 1, minP: 0 } as const;
 
 export interface Generation {
-  /** Evaluates `tokens` (at least one) and samples what follows them. */
-  next(tokens: readonly Token[], threads: number): Promise<Token>;
+  /** Evaluates `tokens` (at least one) and samples what follows them. `null` where the signal came first: then none of the tokens is held. */
+  next(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<Token | null>;
   close(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export function openDecoder(
   {
     prefer = "native",
     libraries = null,
-  }: { readonly prefer?: "native" | "public" | undefined; readonly libraries?: PoolLibraries | null } = {},
+  }: { readonly prefer?: "native" | "public" | undefined; readonly libraries?: ContextLibraries | null } = {},
 ): Decoder {
   const native = prefer === "native" ? nativeParts(context) : null;
   if (native === null) return new PublicDecoder(context.getSequence());
@@ -137,20 +137,20 @@ class NativeDecoder implements Decoder {
   readonly held: Token[] = [];
   readonly #native: NativeParts;
   readonly #model: LlamaModel;
-  readonly #pools: ThreadPools | null;
+  readonly #control: ContextControl | null;
 
-  constructor(model: LlamaModel, native: NativeParts, pools: ThreadPools | null) {
+  constructor(model: LlamaModel, native: NativeParts, control: ContextControl | null) {
     this.#model = model;
     this.#native = native;
-    this.#pools = pools;
+    this.#control = control;
   }
 
-  get pooled(): boolean {
-    return this.#pools !== null;
+  get controlled(): boolean {
+    return this.#control !== null;
   }
 
   [Symbol.dispose](): void {
-    this.#pools?.[Symbol.dispose]();
+    this.#control?.[Symbol.dispose]();
   }
 
   async keep(count: number): Promise<number> {
@@ -166,8 +166,8 @@ class NativeDecoder implements Decoder {
     return this.held.length;
   }
 
-  async feed(tokens: readonly Token[], threads: number): Promise<void> {
-    await this.#decode(tokens, threads, false);
+  async feed(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<boolean> {
+    return (await this.#decode(tokens, threads, false, signal)) !== null;
   }
 
   open({ grammar, temperature, topK, topP, minP, seed }: Sampling): Generation {
@@ -176,21 +176,22 @@ class NativeDecoder implements Decoder {
     const grammarEvaluationState = state ? property<object>(state, "_state") : undefined;
     sampler.applyConfig({ temperature, topK, topP, minP, seed, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) });
     return {
-      next: async (tokens, threads) => {
-        const logits = await this.#decode(tokens, threads, true);
+      next: async (tokens, threads, signal) => {
+        const logits = await this.#decode(tokens, threads, true, signal);
+        if (logits === null) return null;
         const token = await this.#native.context.sampleToken(logits, sampler);
         if (token === -1) throw new Error("llama.cpp found no token to sample");
         return token;
       },
       close: async () => {
         sampler.dispose();
-        this.#pools?.rest();
+        this.#control?.rest();
       },
     };
   }
 
   async distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>> {
-    const logits = await this.#decode(tokens, threads, true);
+    const logits = (await this.#decode(tokens, threads, true, null)) ?? 0;
     const sampler = this.#native.newSampler();
     try {
       sampler.applyConfig({ ...UNFILTERED, seed: 0 });
@@ -200,24 +201,35 @@ class NativeDecoder implements Decoder {
       return found;
     } finally {
       sampler.dispose();
-      this.#pools?.rest();
+      this.#control?.rest();
     }
   }
 
-  /** Returns the index of the last token's logits. */
-  async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number> {
+  /** Returns the index of the last token's logits; `null` where it was interrupted. */
+  async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean, signal: AbortSignal | null): Promise<number | null> {
     const { context } = this.#native;
     context.setThreads(threads);
-    this.#pools?.use(threads);
+    this.#control?.use(threads);
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
     const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
+    const interrupt = (): void => this.#control?.interrupt(true);
+    if (signal?.aborted) interrupt();
+    else signal?.addEventListener("abort", interrupt, { once: true });
     try {
       await context.decodeBatch();
     } catch (error) {
+      if (signal?.aborted && this.#control !== null) {
+        // llama.cpp forgets the part that it was in; a batch may have several. What stood before is as it was.
+        if (!context.removeTokenCellsFromSequence(SEQUENCE, this.held.length, this.held.length + tokens.length)) this.#forget();
+        return null;
+      }
       // Part of the batch may have been taken in; a state nobody knows is no state.
       this.#forget();
       throw error;
+    } finally {
+      signal?.removeEventListener("abort", interrupt);
+      this.#control?.interrupt(false);
     }
     for (const token of tokens) this.held.push(token);
     return logits ?? 0;
@@ -232,7 +244,7 @@ class NativeDecoder implements Decoder {
 /** Slower, and with whatever thread count the context was made with, but on documented ground. */
 class PublicDecoder implements Decoder {
   readonly kind = "public";
-  readonly pooled = false;
+  readonly controlled = false;
   readonly #sequence: LlamaContextSequence;
 
   constructor(sequence: LlamaContextSequence) {
@@ -251,8 +263,9 @@ class PublicDecoder implements Decoder {
     return this.#sequence.nextTokenIndex;
   }
 
-  async feed(tokens: readonly Token[]): Promise<void> {
+  async feed(tokens: readonly Token[]): Promise<boolean> {
     await this.#sequence.evaluateWithoutGeneratingNewTokens([...tokens]);
+    return true;
   }
 
   open({ grammar, ...sampling }: Sampling): Generation {

@@ -1,6 +1,6 @@
 /** llama.cpp itself: loaded once for CPU and once for GPU use at most, with its log caught. */
 import { getLlama, type Llama, LlamaLogLevel } from "node-llama-cpp";
-import { type PoolLibraries, poolLibraries } from "../ffi/thread-pool.ts";
+import { type ContextLibraries, contextLibraries } from "../ffi/context-control.ts";
 import { type NativeError, unpackNative } from "../native/unpack.ts";
 import type { LogLine } from "./errors.ts";
 
@@ -14,13 +14,15 @@ export interface Runtime {
   readonly devices: readonly string[];
   /** Why no GPU is used; null when one is. */
   readonly noGpu: string | null;
-  /** For threads that last from token to token; null where this build's insides are not the ones that it was written for. */
-  readonly pools: PoolLibraries | null;
+  /** For threads that last from token to token and batches that can be interrupted; null where this build's insides are not the ones that it was written for. */
+  readonly control: ContextLibraries | null;
 }
 
 /** Why there is no GPU, when that was asked for. */
 export const SWITCHED_OFF = "the GPU is switched off";
 const MAX_LOG = 50;
+/** What llama.cpp says of a batch that was interrupted (`GGML_STATUS_ABORTED` is 1): no trouble, and not to be taken for the cause of any. */
+const INTERRUPTED = /failed with error 1$|compute status: 1$|^decode: removing memory module entries|failed to decode, ret = 2$/u;
 
 /** Throws when llama.cpp cannot be loaded here; the message is one line. */
 export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
@@ -39,7 +41,7 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
     logLevel: LlamaLogLevel.warn,
     logger(level, message) {
       const line = message.trim();
-      if (line === "") return;
+      if (line === "" || INTERRUPTED.test(line)) return;
       log.push({ level, text: line });
       if (log.length > MAX_LOG) log.shift();
       // stderr belongs to the host, which keeps the last lines as evidence in case of a crash.
@@ -47,12 +49,12 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
     },
   });
   // Before the files go.
-  const pools = poolLibraries();
+  const control = contextLibraries();
   const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
   return {
     llama,
     log,
-    pools,
+    control,
     devices,
     noGpu: llama.gpu !== false ? null : gpu === "off" ? SWITCHED_OFF : "no GPU pack beside the program that works here",
     clearLog() {

@@ -3,27 +3,28 @@ import { join } from "node:path";
 import { load, say, startEngine, value } from "../../support/engine.ts";
 import { writeTinyModel } from "../../support/gguf.ts";
 import { tempDir } from "../../support/noctem.ts";
-import type { ThreadPoolReport } from "../../support/thread-pool-child.ts";
+import type { ContextControlReport } from "../../support/context-control-child.ts";
 
-const CHILD = join(import.meta.dir, "../../support/thread-pool-child.ts");
+const CHILD = join(import.meta.dir, "../../support/context-control-child.ts");
 /** Milliseconds. Threads that wait for each other on a machine busy with other work take their time. */
 const PATIENCE = 60_000;
 
 /**
- * An update of node-llama-cpp moves what the pool is reached by, and then there is none: two threads would be slower than one again, and nobody
- * would notice. These tests would.
+ * An update of node-llama-cpp moves what its context is reached by, and then there is no pool and no interrupting: two threads would be slower than
+ * one again, Esc would take seconds, and nobody would notice. These tests would.
  */
-describe("threads that last", () => {
-  let seen: ThreadPoolReport;
+describe("threads that last, batches that can be interrupted", () => {
+  let seen: ContextControlReport;
   beforeAll(async () => {
     using dir = tempDir("noctem-pool-");
     const model = writeTinyModel(join(dir.path, "tiny.gguf"));
-    const child = Bun.spawn([process.execPath, CHILD, model], { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE });
-    seen = JSON.parse((await child.stdout.text()).trim()) as ThreadPoolReport;
+    const slow = writeTinyModel(join(dir.path, "slow.gguf"), { layers: 64 });
+    const child = Bun.spawn([process.execPath, CHILD, model, slow], { stdio: ["ignore", "pipe", "inherit"], timeout: PATIENCE });
+    seen = JSON.parse((await child.stdout.text()).trim()) as ContextControlReport;
   }, PATIENCE);
 
   test("this build of node-llama-cpp gets them, and they are the same from token to token", () => {
-    expect(seen).toMatchObject({ pooled: true, accepted: true, lasting: true });
+    expect(seen).toMatchObject({ controlled: true, accepted: true, lasting: true });
   });
 
   test("they do work, and stay out of it when one thread is asked for", () => {
@@ -44,6 +45,15 @@ describe("threads that last", () => {
     // Looking for work they turn a fixed number of rounds, 15 ticks and more, however busy the machine is.
     expect(seen.idle).toHaveLength(2);
     for (const used of seen.idle) expect(used).toBeLessThanOrEqual(2);
+  });
+
+  test("a batch whose end is wanted before it began is not evaluated", () => {
+    expect(seen.late).toEqual({ evaluated: false, sampled: false, held: 0 });
+  });
+
+  test("one that is interrupted leaves what was held before, and the next ones are as ever", () => {
+    expect(seen.interrupted).toEqual([10, 10]);
+    expect(seen.sameAfter).toBe(true);
   });
 
   test("objects and facts that do not fit each other get none", () => {

@@ -1,11 +1,11 @@
-/** In a process of its own, because it loads llama.cpp: answers one line of JSON about lasting threads. */
+/** In a process of its own, because it loads llama.cpp: answers one line of JSON about lasting threads and interrupted batches. */
 import { readdirSync, readFileSync } from "node:fs";
 import type { Token } from "node-llama-cpp";
 import { loadRuntime } from "../../src/platform/llama/runtime.ts";
 import { type Decoder, openDecoder } from "../../src/platform/llama/raw.ts";
 
-export interface ThreadPoolReport {
-  readonly pooled: boolean;
+export interface ContextControlReport {
+  readonly controlled: boolean;
   /** How many different answers the same prompt got. */
   readonly answers: number;
   /** ggml's threads while a decoder that used two and three of them is there, one number for each cycle. */
@@ -20,6 +20,12 @@ export interface ThreadPoolReport {
   readonly working: boolean;
   /** Ticks that they used while one thread was asked for. */
   readonly aside: number;
+  /** Of batches whose signal had come before they began: whether they were evaluated all the same, and how many of their tokens were held. */
+  readonly late: { readonly evaluated: boolean; readonly sampled: boolean; readonly held: number };
+  /** Batches interrupted while they were evaluated, on one thread and on two. */
+  readonly interrupted: readonly number[];
+  /** The model said the same after all those as before. */
+  readonly sameAfter: boolean;
   readonly refused: readonly boolean[];
   readonly accepted: boolean;
 }
@@ -28,7 +34,7 @@ const TOKENS = 12;
 /** Three threads share two cores badly, so there is only one token of them. */
 const PLANS = [[1], [2], [2, 1, 2, 1, 2, 3, 1, 2, 2, 2, 1, 2]];
 
-const [path = ""] = process.argv.slice(2);
+const [path = "", slow = ""] = process.argv.slice(2);
 const runtime = await loadRuntime("off");
 const model = await runtime.llama.loadModel({ modelPath: path });
 
@@ -45,7 +51,8 @@ async function answer(decoder: Decoder, plan: readonly number[], onToken: () => 
   const said: Token[] = [];
   let next = [1, 2, 3] as Token[];
   for (let index = 0; index < TOKENS; index++) {
-    const token = await generation.next(next, plan[index % plan.length] ?? 1);
+    const token = await generation.next(next, plan[index % plan.length] ?? 1, null);
+    if (token === null) throw new Error("nobody interrupted it");
     said.push(token);
     next = [token];
     onToken();
@@ -69,7 +76,7 @@ async function work(decoder: Decoder): Promise<boolean> {
   const before = ticks();
   for (let round = 0; round < 300 && ticks() - before < 3; round++) {
     await decoder.keep(0);
-    await decoder.feed(batch, 2);
+    await decoder.feed(batch, 2, null);
   }
   return ticks() - before >= 3;
 }
@@ -80,18 +87,46 @@ async function usedWhileIdle(): Promise<number> {
   return ticks() - before;
 }
 
+const LONG = Array.from({ length: 96 }, (_, index) => (index % 50) as Token);
+
+/** With ten tokens held that must survive: interrupted at once, and a little later, as long as it takes until ten batches were. */
+async function interrupted(decoder: Decoder, threads: number): Promise<number> {
+  let count = 0;
+  for (let round = 0; round < 500 && count < 10; round++) {
+    await decoder.keep(0);
+    await decoder.feed(LONG.slice(0, 10), 1, null);
+    const stop = new AbortController();
+    const done = decoder.feed(LONG, threads, stop.signal);
+    if (round % 2 === 0) stop.abort();
+    else setTimeout(() => stop.abort(), 1);
+    if (await done) continue;
+    if (decoder.held.length !== 10) return -1;
+    count++;
+  }
+  return count;
+}
+
+async function tooLate(decoder: Decoder): Promise<ContextControlReport["late"]> {
+  await decoder.keep(0);
+  const generation = decoder.open({ temperature: 0, topP: 1, topK: 1, minP: 0, seed: 0, grammar: null });
+  const evaluated = await decoder.feed(LONG, 1, AbortSignal.abort());
+  const sampled = (await generation.next(LONG, 1, AbortSignal.abort())) !== null;
+  await generation.close();
+  return { evaluated, sampled, held: decoder.held.length };
+}
+
 const answers = new Set<string>();
 const during: number[] = [];
 const after: number[] = [];
 const idle: number[] = [];
-let pooled = false;
+let controlled = false;
 let working = false;
 let aside = Number.NaN;
 let lasting = true;
 for (let cycle = 0; cycle < 3; cycle++) {
   const context = await model.createContext({ contextSize: 128, sequences: 1, threads: 1 });
-  const decoder = openDecoder(context, { libraries: runtime.pools });
-  pooled = decoder.pooled;
+  const decoder = openDecoder(context, { libraries: runtime.control });
+  controlled = decoder.controlled;
   for (const plan of PLANS) answers.add(await answer(decoder, plan));
   during.push(ggmlThreads().length);
   const seen: string[] = [];
@@ -113,15 +148,32 @@ for (let cycle = 0; cycle < 3; cycle++) {
   after.push(ggmlThreads().length);
 }
 
+/** One with so many layers that a batch of it takes tens of milliseconds. */
+const deep = await (await runtime.llama.loadModel({ modelPath: slow })).createContext({ contextSize: 128, sequences: 1, threads: 1 });
+const decoder = openDecoder(deep, { libraries: runtime.control });
+const late = await tooLate(decoder);
+const before = await answer(decoder, [1]);
+const interruptions: number[] = [];
+let sameAfter = true;
+for (const threads of [1, 2]) {
+  await decoder.keep(0);
+  await decoder.feed(LONG.slice(0, 10), 1, null);
+  const undisturbed = await decoder.distribution(LONG.slice(10), 1);
+  interruptions.push(await interrupted(decoder, threads));
+  // First on top of what was held then, and anew.
+  const disturbed = await decoder.distribution(LONG.slice(10), 1);
+  sameAfter &&= undisturbed.size > 0 && Bun.deepEquals(undisturbed, disturbed) && (await answer(decoder, [1])) === before;
+}
+
 const context = await model.createContext({ contextSize: 64, sequences: 1, threads: 3 });
 const { _ctx: native } = context as unknown as { readonly _ctx: object };
 const { _model: owner } = model as unknown as { readonly _model: object };
 const { contextSize } = context;
 const attaches = (a: object, b: object, facts: { contextSize: number; threads: number }): boolean =>
-  runtime.pools?.attach(a, b, facts) != null;
+  runtime.control?.attach(a, b, facts) != null;
 const right = { contextSize, threads: 3 };
-const report: ThreadPoolReport = {
-  pooled,
+const report: ContextControlReport = {
+  controlled,
   answers: answers.size,
   during,
   after,
@@ -129,6 +181,9 @@ const report: ThreadPoolReport = {
   idle,
   working,
   aside,
+  late,
+  interrupted: interruptions,
+  sameAfter,
   refused: [
     attaches(owner, native, right),
     attaches({}, {}, right),

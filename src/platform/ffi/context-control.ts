@@ -1,6 +1,10 @@
 /**
- * Gives llama.cpp's context threads that last. The addon attaches none, so ggml starts its threads anew for every token; under Bun they then
- * land beside the addon's own worker, and two threads on two cores made 0.58 of the speed that they make with a pool (0.98 of llama-bench's).
+ * Two things that llama.cpp's context can do and the addon does not let it.
+ *
+ * Threads that last: the addon attaches none, so ggml starts its threads anew for every token; under Bun they then land beside the addon's own
+ * worker, and two threads on two cores made 0.58 of the speed that they make with a pool (0.98 of llama-bench's).
+ *
+ * Stopping in the middle of a batch: the addon hears nothing until a batch is over, which takes seconds on a slow computer.
  */
 import { dlopen, type Pointer } from "bun:ffi";
 import { readFileSync } from "node:fs";
@@ -16,7 +20,7 @@ const AT = { contextModel: 32, contextPointer: 200, modelPointer: 136 } as const
 const PARAMS = 1024;
 const PARAMS_THREADS = 512;
 
-export interface ThreadPools extends Disposable {
+export interface ContextControl extends Disposable {
   /**
    * Lets the next batch run on as many lasting threads; 1 takes them away, because idle ones would look for work and burn a core.
    * Only while nothing is decoded.
@@ -27,7 +31,12 @@ export interface ThreadPools extends Disposable {
    * program could have.
    */
   rest(): void;
-  /** Ends the threads. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
+  /**
+   * While `wanted`, what the context decodes on processors ends at the next operation of its graph, one of hundreds in a batch; its decoding then
+   * fails and llama.cpp forgets the tokens of that batch. What a GPU computes ends by itself.
+   */
+  interrupt(wanted: boolean): void;
+  /** Frees all of it. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
   [Symbol.dispose](): void;
 }
 
@@ -37,13 +46,13 @@ export interface ContextFacts {
   readonly threads: number;
 }
 
-export interface PoolLibraries {
+export interface ContextLibraries {
   /** `null` where this is not the build that it was made for. */
-  attach(context: object, model: object, facts: ContextFacts): ThreadPools | null;
+  attach(context: object, model: object, facts: ContextFacts): ContextControl | null;
 }
 
 /** While the libraries' files are still there: they are opened by path, and that gives the copies that are loaded. */
-export function poolLibraries(): PoolLibraries | null {
+export function contextLibraries(): ContextLibraries | null {
   try {
     const maps = readFileSync("/proc/self/maps", "utf8");
     const loaded = [...new Set([...maps.matchAll(/ (\/\S+\.so)$/gmu)].map(([, path]) => path ?? ""))];
@@ -58,12 +67,13 @@ export function poolLibraries(): PoolLibraries | null {
   }
 }
 
-function openLibraries(llamaPath: string, basePath: string, cpuPath: string): PoolLibraries {
+function openLibraries(llamaPath: string, basePath: string, cpuPath: string): ContextLibraries {
   const llama = dlopen(llamaPath, {
     llama_n_ctx: { args: ["ptr"], returns: "u32" },
     llama_n_threads: { args: ["ptr"], returns: "i32" },
     llama_attach_threadpool: { args: ["ptr", "ptr", "ptr"], returns: "void" },
     llama_detach_threadpool: { args: ["ptr"], returns: "void" },
+    llama_set_abort_callback: { args: ["ptr", "ptr", "ptr"], returns: "void" },
   }).symbols;
   const base = dlopen(basePath, { ggml_threadpool_params_init: { args: ["ptr", "i32"], returns: "void" } }).symbols;
   const cpu = dlopen(cpuPath, {
@@ -84,6 +94,8 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string): Po
     attach(context, model, { contextSize, threads: inForce }) {
       const pointer = contextPointer(context, model);
       if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize || llama.llama_n_threads(pointer) !== inForce) return null;
+      const endWanted = nativeObjects().flag();
+      llama.llama_set_abort_callback(pointer, endWanted.isSet, endWanted.address);
       const pools = new Map<number, Pointer>();
       let attached: number | null = null;
       return {
@@ -105,9 +117,13 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string): Po
           const pool = attached === null ? undefined : pools.get(attached);
           if (pool !== undefined) cpu.ggml_threadpool_pause(pool);
         },
+        interrupt(wanted) {
+          endWanted.set(wanted);
+        },
         [Symbol.dispose]() {
           for (const pool of pools.values()) cpu.ggml_threadpool_free(pool);
           pools.clear();
+          endWanted[Symbol.dispose]();
         },
       };
     },

@@ -6,6 +6,8 @@ extern int napi_unwrap(napi_env env, napi_value object, void **result);
 extern int pipe(int *ends);
 extern int close(int end);
 extern long write(int end, const void *from, u64 size);
+extern void *calloc(u64 count, u64 size);
+extern void free(void *memory);
 extern long read(int end, void *to, u64 size);
 
 /* Where the native object behind a wrapped one lies, or 0. */
@@ -27,3 +29,12 @@ u64 noctem_word(u64 address) {
   close(ends[1]);
   return word;
 }
+
+/* A byte that native threads may look at while JavaScript runs; 0 where there is no memory. */
+u64 noctem_flag_new(void) { return (u64)calloc(1, 1); }
+void noctem_flag_set(u64 flag, unsigned char value) { *(volatile unsigned char *)flag = value; }
+void noctem_flag_free(u64 flag) { free((void *)flag); }
+
+/* llama.cpp asks this from its own threads whether to stop, where JavaScript must not be called. */
+static _Bool noctem_is_set(void *flag) { return *(volatile unsigned char *)flag != 0; }
+u64 noctem_is_set_code(void) { return (u64)&noctem_is_set; }
