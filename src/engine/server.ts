@@ -13,7 +13,6 @@ export interface LocalEngine extends Omit<ModelEngine, "onRestart" | typeof Symb
 export interface ServerIo {
   readonly input: AsyncIterable<Uint8Array>;
   readonly write: (line: string) => void;
-  readonly after: (ms: number, callback: () => void) => () => void;
   readonly every: (ms: number, callback: () => void) => () => void;
   /** Milliseconds. */
   readonly monotonic: () => number;
@@ -25,7 +24,12 @@ export async function serveEngine(engine: LocalEngine, io: ServerIo): Promise<vo
   const running = new Map<number, AbortController>();
   const send = (message: ChildMessage): void => io.write(encode(message));
   send({ type: "ready", pid: io.pid });
-  const stopBeat = io.every(HEARTBEAT_MS, () => send({ type: "alive", stalledMs: Math.round(engine.stalledMs()) }));
+  const streams = new Set<ChunkStream>();
+  const stopBeat = io.every(HEARTBEAT_MS, () => {
+    // A model that fell silent holds nothing back.
+    for (const stream of streams) stream.flush();
+    send({ type: "alive", stalledMs: Math.round(engine.stalledMs()) });
+  });
   const lines = new LineReader(MAX_REQUEST_BYTES);
   for await (const bytes of io.input) {
     for (const line of lines.push(bytes)) {
@@ -60,10 +64,14 @@ export async function serveEngine(engine: LocalEngine, io: ServerIo): Promise<vo
       }
       case "generate": {
         const { op: _op, id, ...request } = message;
-        const stream = new ChunkStream((chunk) => send({ type: "chunk", id, chunk }), io);
-        const outcome = await engine.generate(request, (chunk) => stream.push(chunk), signal);
-        stream.flush();
-        return outcome;
+        const stream = new ChunkStream((chunk) => send({ type: "chunk", id, chunk }), io.monotonic);
+        streams.add(stream);
+        try {
+          return await engine.generate(request, (chunk) => stream.push(chunk), signal);
+        } finally {
+          streams.delete(stream);
+          stream.flush();
+        }
       }
       case "count":
         return await engine.count(message.model, message.messages);
@@ -81,20 +89,25 @@ export async function serveEngine(engine: LocalEngine, io: ServerIo): Promise<vo
   }
 }
 
-/** Milliseconds: at most 200 lines a second. A line a token costs nothing at reading speed, but a tiny model makes 2000 tokens a second. */
-const CHUNK_INTERVAL = 5;
+/**
+ * Milliseconds: some sixty lines a second, which is what a screen shows. Above that speed a line a token would only cost: each wakes the host, and a tiny
+ * model makes 2000 tokens a second.
+ */
+const CHUNK_INTERVAL = 16;
 
-/** Joins neighbouring chunks of one kind when they come faster than anyone can look. */
+/**
+ * Joins neighbouring chunks of one kind when they come faster than anyone can look. What is held goes out with the next chunk that finds the interval
+ * over, with one of another kind, or with `flush`: it waits for no timer, which would wake this thread in the middle of the next token.
+ */
 class ChunkStream {
   readonly #send: (chunk: GenerateChunk) => void;
-  readonly #time: Pick<ServerIo, "after" | "monotonic">;
+  readonly #monotonic: () => number;
   #held: Exclude<GenerateChunk, { type: "prompt" }> | null = null;
   #sent = -Infinity;
-  #stopTimer: (() => void) | null = null;
 
-  constructor(send: (chunk: GenerateChunk) => void, time: Pick<ServerIo, "after" | "monotonic">) {
+  constructor(send: (chunk: GenerateChunk) => void, monotonic: () => number) {
     this.#send = send;
-    this.#time = time;
+    this.#monotonic = monotonic;
   }
 
   push(chunk: GenerateChunk): void {
@@ -105,17 +118,12 @@ class ChunkStream {
     if (this.#held && this.#held.type !== chunk.type) this.flush();
     const held = this.#held;
     this.#held = held ? { type: held.type, text: held.text + chunk.text, tokens: held.tokens + chunk.tokens } : chunk;
-    // A timer only for what waits: it would wake this thread in the middle of the next token, on the core that works on it.
-    const wait = this.#sent + CHUNK_INTERVAL - this.#time.monotonic();
-    if (wait <= 0) this.flush();
-    else this.#stopTimer ??= this.#time.after(wait, () => this.flush());
+    if (this.#monotonic() - this.#sent >= CHUNK_INTERVAL) this.flush();
   }
 
   flush(): void {
-    this.#stopTimer?.();
-    this.#stopTimer = null;
     if (this.#held === null) return;
-    this.#sent = this.#time.monotonic();
+    this.#sent = this.#monotonic();
     this.#send(this.#held);
     this.#held = null;
   }

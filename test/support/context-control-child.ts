@@ -51,7 +51,7 @@ async function answer(decoder: Decoder, plan: readonly number[], onToken: () => 
   const said: Token[] = [];
   let next = [1, 2, 3] as Token[];
   for (let index = 0; index < TOKENS; index++) {
-    const token = await generation.next(next, plan[index % plan.length] ?? 1, null);
+    const token = await generation.next(next, plan[index % plan.length] ?? 1);
     if (token === null) throw new Error("nobody interrupted it");
     said.push(token);
     next = [token];
@@ -76,7 +76,7 @@ async function work(decoder: Decoder): Promise<boolean> {
   const before = ticks();
   for (let round = 0; round < 300 && ticks() - before < 3; round++) {
     await decoder.keep(0);
-    await decoder.feed(batch, 2, null);
+    await decoder.feed(batch, 2);
   }
   return ticks() - before >= 3;
 }
@@ -94,9 +94,10 @@ async function interrupted(decoder: Decoder, threads: number): Promise<number> {
   let count = 0;
   for (let round = 0; round < 500 && count < 10; round++) {
     await decoder.keep(0);
-    await decoder.feed(LONG.slice(0, 10), 1, null);
+    await decoder.feed(LONG.slice(0, 10), 1);
     const stop = new AbortController();
-    const done = decoder.feed(LONG, threads, stop.signal);
+    using _heeded = decoder.heed(stop.signal);
+    const done = decoder.feed(LONG, threads);
     if (round % 2 === 0) stop.abort();
     else setTimeout(() => stop.abort(), 1);
     if (await done) continue;
@@ -109,8 +110,9 @@ async function interrupted(decoder: Decoder, threads: number): Promise<number> {
 async function tooLate(decoder: Decoder): Promise<ContextControlReport["late"]> {
   await decoder.keep(0);
   const generation = decoder.open({ temperature: 0, topP: 1, topK: 1, minP: 0, seed: 0, grammar: null });
-  const evaluated = await decoder.feed(LONG, 1, AbortSignal.abort());
-  const sampled = (await generation.next(LONG, 1, AbortSignal.abort())) !== null;
+  using _heeded = decoder.heed(AbortSignal.abort());
+  const evaluated = await decoder.feed(LONG, 1);
+  const sampled = (await generation.next(LONG, 1)) !== null;
   await generation.close();
   return { evaluated, sampled, held: decoder.held.length };
 }
@@ -157,7 +159,7 @@ const interruptions: number[] = [];
 let sameAfter = true;
 for (const threads of [1, 2]) {
   await decoder.keep(0);
-  await decoder.feed(LONG.slice(0, 10), 1, null);
+  await decoder.feed(LONG.slice(0, 10), 1);
   const undisturbed = await decoder.distribution(LONG.slice(10), 1);
   interruptions.push(await interrupted(decoder, threads));
   // First on top of what was held then, and anew.

@@ -36,12 +36,12 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
   /** The whole way of a token, logits and sampling included: what happens between two steps decides whether spinning threads help. */
   const stepped = async (threads: number): Promise<number> => {
     const before = monotonic();
-    await generation.next(single, threads, signal);
+    await generation.next(single, threads);
     return monotonic() - before;
   };
   const timed = async (tokens: readonly Token[], threads: number): Promise<number> => {
     const before = monotonic();
-    await decoder.feed(tokens, threads, signal);
+    await decoder.feed(tokens, threads);
     return monotonic() - before;
   };
 

@@ -101,6 +101,7 @@ export class LoadedLlama {
       if (prompt.length >= this.contextSize)
         return err({ kind: "prompt-too-long", promptTokens: prompt.length, contextSize: this.contextSize });
       if (prompt.length === 0) return err({ kind: "prompt-too-long", promptTokens: 0, contextSize: this.contextSize });
+      using _interrupted = this.#parts.decoder.heed(signal);
       const generation = this.#parts.decoder.open({ ...request, grammar: grammar.value });
       try {
         return await this.#run({ request, prompt, pieces: pieces.value, generation, emit, signal, start, json: grammar.value !== null });
@@ -157,7 +158,7 @@ export class LoadedLlama {
       if (tokens.length === 0 && model.tokens.bos !== null) tokens.push(model.tokens.bos);
       if (tokens.length === 0 || tokens.length >= this.contextSize)
         return err({ kind: "prompt-too-long", promptTokens: tokens.length, contextSize: this.contextSize });
-      await this.#prepare(tokens, null);
+      await this.#prepare(tokens, () => false);
       const rest = tokens.slice(decoder.held.length);
       const distribution = await this.#parts.clock.step(decoder.distribution(rest, this.#threadsFor(rest.length)));
       const likeliest = [...distribution].sort(([, a], [, b]) => b - a).slice(0, top);
@@ -181,7 +182,7 @@ export class LoadedLlama {
   async #run(run: Run): Promise<Result<GenerateOutcome, EngineError>> {
     const { request, prompt, generation, emit, signal, start } = run;
     const { decoder, clock } = this.#parts;
-    const cached = await this.#prepare(prompt, signal);
+    const cached = await this.#prepare(prompt, () => signal.aborted);
     if (signal.aborted) return err({ kind: "cancelled" });
     const reply = new Reply(this.#format(run), new TokenText(this.#parts.model, this.#shown), emit);
     const limit = request.maxTokens ?? Infinity;
@@ -193,7 +194,7 @@ export class LoadedLlama {
       const before = clock.now();
       const threads = this.#threadsFor(input.length);
       const seated = this.#takeSeat(input.length, threads);
-      const token = await clock.step(generation.next(input, threads, signal));
+      const token = await clock.step(generation.next(input, threads));
       const now = clock.now();
       if (token === null) {
         if (promptEnd === 0) return err({ kind: "cancelled" });
@@ -238,7 +239,7 @@ export class LoadedLlama {
   }
 
   /** Reuses the common beginning and evaluates the rest but for one last batch, which the caller samples from. Returns how many tokens were reused. */
-  async #prepare(prompt: readonly Token[], signal: AbortSignal | null): Promise<number> {
+  async #prepare(prompt: readonly Token[], cancelled: () => boolean): Promise<number> {
     const { decoder, clock } = this.#parts;
     const { held } = decoder;
     let common = 0;
@@ -248,10 +249,10 @@ export class LoadedLlama {
     let size = this.#batchSize();
     for (;;) {
       const from = decoder.held.length;
-      if (prompt.length - from <= size || signal?.aborted) return cached;
+      if (prompt.length - from <= size || cancelled()) return cached;
       const before = clock.now();
       this.#parts.cores?.set(false);
-      if (!(await clock.step(decoder.feed(prompt.slice(from, from + size), this.#promptThreads.threads, signal)))) return cached;
+      if (!(await clock.step(decoder.feed(prompt.slice(from, from + size), this.#promptThreads.threads)))) return cached;
       const now = clock.now();
       this.#promptThreads.observe((now - before) / size, now);
       this.#promptSpeed = size / Math.max(1, now - before);

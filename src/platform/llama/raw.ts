@@ -33,8 +33,10 @@ export interface Decoder extends Disposable {
   readonly held: readonly Token[];
   /** Drops everything after the first `count` tokens. Returns how many remain, which is fewer where the model's memory cannot be cut (sliding windows). */
   keep(count: number): Promise<number>;
-  /** Evaluates without asking for a next token. False where the signal came first: then none of the tokens is held. */
-  feed(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<boolean>;
+  /** Evaluates without asking for a next token. False where it was interrupted: then none of the tokens is held. */
+  feed(tokens: readonly Token[], threads: number): Promise<boolean>;
+  /** From now on the signal interrupts what `feed` and `next` evaluate, until disposed of. One signal at a time. */
+  heed(signal: AbortSignal): Disposable;
   open(sampling: Sampling): Generation;
   /** Evaluates `tokens` (at least one) and returns the probability of every token to follow, before any sampling filter. */
   distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>>;
@@ -46,8 +48,8 @@ export interface Decoder extends Disposable {
 const UNFILTERED = { temperature: 1, topK: 0, topP: 1, minP: 0 } as const;
 
 export interface Generation {
-  /** Evaluates `tokens` (at least one) and samples what follows them. `null` where the signal came first: then none of the tokens is held. */
-  next(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<Token | null>;
+  /** Evaluates `tokens` (at least one) and samples what follows them. `null` where it was interrupted: then none of the tokens is held. */
+  next(tokens: readonly Token[], threads: number): Promise<Token | null>;
   close(): Promise<void>;
 }
 
@@ -138,6 +140,7 @@ class NativeDecoder implements Decoder {
   readonly #native: NativeParts;
   readonly #model: LlamaModel;
   readonly #control: ContextControl | null;
+  #signal: AbortSignal | null = null;
 
   constructor(model: LlamaModel, native: NativeParts, control: ContextControl | null) {
     this.#model = model;
@@ -166,8 +169,23 @@ class NativeDecoder implements Decoder {
     return this.held.length;
   }
 
-  async feed(tokens: readonly Token[], threads: number, signal: AbortSignal | null): Promise<boolean> {
-    return (await this.#decode(tokens, threads, false, signal)) !== null;
+  async feed(tokens: readonly Token[], threads: number): Promise<boolean> {
+    return (await this.#decode(tokens, threads, false)) !== null;
+  }
+
+  heed(signal: AbortSignal): Disposable {
+    // Once for all steps: to listen anew for each token would cost a part in a thousand of the smallest model's speed.
+    const interrupt = (): void => this.#control?.interrupt(true);
+    if (signal.aborted) interrupt();
+    else signal.addEventListener("abort", interrupt, { once: true });
+    this.#signal = signal;
+    return {
+      [Symbol.dispose]: () => {
+        signal.removeEventListener("abort", interrupt);
+        this.#control?.interrupt(false);
+        this.#signal = null;
+      },
+    };
   }
 
   open({ grammar, temperature, topK, topP, minP, seed }: Sampling): Generation {
@@ -176,8 +194,8 @@ class NativeDecoder implements Decoder {
     const grammarEvaluationState = state ? property<object>(state, "_state") : undefined;
     sampler.applyConfig({ temperature, topK, topP, minP, seed, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) });
     return {
-      next: async (tokens, threads, signal) => {
-        const logits = await this.#decode(tokens, threads, true, signal);
+      next: async (tokens, threads) => {
+        const logits = await this.#decode(tokens, threads, true);
         if (logits === null) return null;
         const token = await this.#native.context.sampleToken(logits, sampler);
         if (token === -1) throw new Error("llama.cpp found no token to sample");
@@ -191,7 +209,7 @@ class NativeDecoder implements Decoder {
   }
 
   async distribution(tokens: readonly Token[], threads: number): Promise<ReadonlyMap<Token, number>> {
-    const logits = (await this.#decode(tokens, threads, true, null)) ?? 0;
+    const logits = (await this.#decode(tokens, threads, true)) ?? 0;
     const sampler = this.#native.newSampler();
     try {
       sampler.applyConfig({ ...UNFILTERED, seed: 0 });
@@ -206,20 +224,17 @@ class NativeDecoder implements Decoder {
   }
 
   /** Returns the index of the last token's logits; `null` where it was interrupted. */
-  async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean, signal: AbortSignal | null): Promise<number | null> {
+  async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number | null> {
     const { context } = this.#native;
     context.setThreads(threads);
     this.#control?.use(threads);
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
     const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
-    const interrupt = (): void => this.#control?.interrupt(true);
-    if (signal?.aborted) interrupt();
-    else signal?.addEventListener("abort", interrupt, { once: true });
     try {
       await context.decodeBatch();
     } catch (error) {
-      if (signal?.aborted && this.#control !== null) {
+      if (this.#signal?.aborted && this.#control !== null) {
         // llama.cpp forgets the part that it was in; a batch may have several. What stood before is as it was.
         if (!context.removeTokenCellsFromSequence(SEQUENCE, this.held.length, this.held.length + tokens.length)) this.#forget();
         return null;
@@ -227,9 +242,6 @@ class NativeDecoder implements Decoder {
       // Part of the batch may have been taken in; a state nobody knows is no state.
       this.#forget();
       throw error;
-    } finally {
-      signal?.removeEventListener("abort", interrupt);
-      this.#control?.interrupt(false);
     }
     for (const token of tokens) this.held.push(token);
     return logits ?? 0;
@@ -266,6 +278,10 @@ class PublicDecoder implements Decoder {
   async feed(tokens: readonly Token[]): Promise<boolean> {
     await this.#sequence.evaluateWithoutGeneratingNewTokens([...tokens]);
     return true;
+  }
+
+  heed(): Disposable {
+    return { [Symbol.dispose]: () => undefined };
   }
 
   open({ grammar, ...sampling }: Sampling): Generation {

@@ -58,13 +58,20 @@ function sliceEnd(text: string, from: number): number {
 /** A character may be spread over this many tokens; more in a row without one are bytes that form none. */
 const MAX_PENDING = 6;
 
+/** Tokens before the next one that are looked at together with it: its text may depend on them, as a leading space does. */
+const MIN_WINDOW = 3;
+/** Until the window has grown to as many, a token costs one look instead of two. */
+const MAX_WINDOW = 16;
+
 /** Turns tokens into text as they come. Holds a token back while it is only part of a character. */
 export class TokenText {
   readonly #model: LlamaModel;
   /** Special tokens that are shown as this text; all others are silent. */
   readonly #shown: ReadonlyMap<Token, string>;
   #pending: Token[] = [];
-  #recent: Token[] = [];
+  /** The last tokens whose text was given out, and that text. */
+  #window: Token[] = [];
+  #windowText = "";
 
   constructor(model: LlamaModel, shown: ReadonlyMap<Token, string>) {
     this.#model = model;
@@ -75,19 +82,38 @@ export class TokenText {
     const special = this.#shown.get(token);
     if (special !== undefined) return this.end() + special;
     this.#pending.push(token);
-    const text = this.#model.detokenize(this.#pending, false, this.#recent);
+    const { text, joined } = this.#textOfPending();
     if (text.endsWith("\uFFFD") && this.#pending.length < MAX_PENDING) return "";
-    return this.#release(text);
+    this.#release(text, joined);
+    return text;
   }
 
   /** What is held back, when nothing more comes. */
   end(): string {
-    return this.#pending.length === 0 ? "" : this.#release(this.#model.detokenize(this.#pending, false, this.#recent));
+    if (this.#pending.length === 0) return "";
+    const { text, joined } = this.#textOfPending();
+    this.#release(text, joined);
+    return text;
   }
 
-  #release(text: string): string {
-    this.#recent = [...this.#recent, ...this.#pending].slice(-3);
+  #textOfPending(): { readonly text: string; readonly joined: boolean } {
+    if (this.#windowText !== "") {
+      const text = this.#model.detokenize([...this.#window, ...this.#pending]);
+      if (text.startsWith(this.#windowText)) return { text: text.slice(this.#windowText.length), joined: true };
+    }
+    // Silent tokens before it, or bytes that another token has made a character of.
+    return { text: this.#model.detokenize(this.#pending), joined: false };
+  }
+
+  #release(text: string, joined: boolean): void {
+    const grown = [...this.#window, ...this.#pending];
     this.#pending = [];
-    return text;
+    if (joined && grown.length <= MAX_WINDOW) {
+      this.#window = grown;
+      this.#windowText += text;
+      return;
+    }
+    this.#window = grown.slice(-MIN_WINDOW);
+    this.#windowText = this.#model.detokenize(this.#window);
   }
 }
