@@ -15,6 +15,8 @@ const NAME = "smollm2-135m-instruct-q4_1.gguf";
 const ROUNDS = 7;
 /** Where the target is within a few parts in a hundred of the baseline: single rounds of a shared machine differ by ten. */
 const CLOSE_ROUNDS = 21;
+/** Where a round is short, even more. */
+const SHORT_ROUNDS = 41;
 const GENERATE = 64;
 
 type Speaking = Pick<ModelEngine, "load" | "generate">;
@@ -35,23 +37,25 @@ async function againstBench(model: string, bench: LlamaBench, threads: number): 
   await using child = compiledEngine();
   const speak = await speaker(child, model, { prompt: threads, generate: threads, measured: [] });
   const name = `${threads} thread${threads === 1 ? "" : "s"}`;
-  const rounds = threads === 1 ? CLOSE_ROUNDS : ROUNDS;
-  const prompt = await inTurn(rounds, speak.promptSpeed, () => bench.run(model, { prompt: 512 }, threads));
-  const generated = await inTurn(rounds, speak.generateSpeed, () => bench.run(model, { generate: GENERATE }, threads));
+  const close = threads === 1;
+  const prompt = await inTurn(close ? CLOSE_ROUNDS : ROUNDS, speak.promptSpeed, () => bench.run(model, { prompt: 512 }, threads));
+  const generated = await inTurn(close ? SHORT_ROUNDS : ROUNDS, speak.generateSpeed, () =>
+    bench.run(model, { generate: GENERATE }, threads),
+  );
   return [
     { what: `prompt of 512, ${name}`, unit: "t/s", value: summarise(prompt.a) },
     {
       what: `  over llama-bench`,
       unit: "×",
       value: pairedRatio(prompt.a, prompt.b),
-      target: { at: "least", value: threads === 1 ? 0.97 : 0.8 },
+      target: { at: "least", value: close ? 0.97 : 0.8 },
     },
     { what: `generation of ${GENERATE}, ${name}`, unit: "t/s", value: summarise(generated.a) },
     {
       what: `  over llama-bench`,
       unit: "×",
       value: pairedRatio(generated.a, generated.b),
-      target: { at: "least", value: threads === 1 ? 0.94 : 0.8 },
+      target: { at: "least", value: close ? 0.94 : 0.8 },
     },
   ];
 }

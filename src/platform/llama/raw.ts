@@ -141,6 +141,8 @@ class NativeDecoder implements Decoder {
   readonly #model: LlamaModel;
   readonly #control: ContextControl | null;
   #signal: AbortSignal | null = null;
+  /** In force; 0 before the first batch. */
+  #threads = 0;
 
   constructor(model: LlamaModel, native: NativeParts, control: ContextControl | null) {
     this.#model = model;
@@ -226,8 +228,11 @@ class NativeDecoder implements Decoder {
   /** Returns the index of the last token's logits; `null` where it was interrupted. */
   async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number | null> {
     const { context } = this.#native;
-    context.setThreads(threads);
-    this.#control?.use(threads);
+    if (threads !== this.#threads) {
+      context.setThreads(threads);
+      this.#control?.use(threads);
+      this.#threads = threads;
+    }
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
     const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
