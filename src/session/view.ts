@@ -118,8 +118,18 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
       return inTurn(view, event.turn, (live) => ({ ...live, reasoning: live.reasoning + event.text, tokens: live.tokens + event.tokens }));
     case "turn-trimmed":
       return note(view, "warning", `The ${event.dropped} oldest messages were left out: the context holds ${event.contextSize} tokens.`);
-    case "turn-ended":
-      return { ...settle(view, event.turn, event.shown), lastReply: event.reply, context: { ...view.context, used: event.contextUsed } };
+    case "turn-ended": {
+      const settled = {
+        ...settle(view, event.turn, event.shown),
+        lastReply: event.reply,
+        context: { ...view.context, used: event.contextUsed },
+      };
+      // An answer without a word is no message that could carry the reason; without any, the question would look as if it had been lost.
+      if (event.shown !== null) return settled;
+      if (event.stop === "cancelled") return note(settled, "info", "Stopped before an answer began. /retry asks again.");
+      if (event.stop === "timeout") return note(settled, "info", "Stopped by the time limit before an answer began. /retry asks again.");
+      return settled;
+    }
     case "turn-failed":
       return { ...settle(view, event.turn, event.shown), lastFailure: event.failure };
     case "model": {

@@ -194,6 +194,28 @@ describe("stopping", () => {
     expect(sitting.session.view().live).toBeNull();
   });
 
+  test("one cancelled before its first word says so below the question, and a retry answers it", async () => {
+    let silent = true;
+    await using sitting = sit(async (request, emit, signal) => {
+      if (!silent) return saying("here it is")(request, emit, signal);
+      await new Promise((resolve) => signal.addEventListener("abort", resolve));
+      return err({ kind: "cancelled" });
+    });
+    sitting.session.dispatch({ type: "prompt", spans: [{ kind: "typed", text: "q" }] });
+    await until(() => sitting.engine.requests.length > 0);
+    sitting.session.dispatch({ type: "cancel" });
+    await sitting.session.settled();
+    expect(shown(sitting)).toEqual(["user: q"]);
+    const { path, notices } = sitting.session.view();
+    expect(notices).toMatchObject([
+      { severity: "info", text: "Stopped before an answer began. /retry asks again.", after: path[0]?.message.id },
+    ]);
+    silent = false;
+    sitting.session.dispatch({ type: "retry" });
+    await sitting.session.settled();
+    expect(shown(sitting)).toEqual(["user: q", "assistant: here it is"]);
+  });
+
   test("a crash keeps what there is and the next prompt works", async () => {
     let crash = true;
     await using sitting = sit((request, emit, signal) => {
