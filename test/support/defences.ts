@@ -579,6 +579,9 @@ export const HOLDS_TWICE: Readonly<Record<string, string>> = {
   "the pattern **/.ssh/**": "**/.ssh masks the folder",
   "the pattern **/.gnupg": "**/.gnupg/** masks what is in it",
   "the pattern **/.gnupg/**": "**/.gnupg masks the folder",
+  // A refusal where the other asks; what runs in a cage sees neither.
+  "the pattern **/.cargo/credentials": "**/credentials masks it as well",
+  "the pattern **/.cargo/credentials.toml": "**/credentials.* masks it as well",
   "small programs": "no rule names `if` or `for` as a program",
   assignments: "no rule names a program with = in it",
   "programs named by a path": "no rule names a program with / in it",
