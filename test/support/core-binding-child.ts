@@ -2,21 +2,28 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { coreBinding } from "../../src/platform/ffi/core-binding.ts";
 
-export type CoreBindingReport = Readonly<Record<"before" | "bound" | "again" | "free", readonly string[]>> | null;
+/** The masks that there were, of all threads but the runtime's helpers, and of those. */
+interface Masks {
+  readonly workers: readonly string[];
+  readonly helpers: readonly string[];
+}
+export type CoreBindingReport = Readonly<Record<"before" | "bound" | "again" | "free", Masks>> | null;
 
 const threads = (): string[] => readdirSync("/proc/self/task").toSorted();
-/** Those that have ended since they were listed are left out. */
-const masks = (): string[] => [
-  ...new Set(
-    threads().flatMap((thread) => {
-      try {
-        return /^Cpus_allowed_list:\s*(.*)$/m.exec(readFileSync(`/proc/self/task/${thread}/status`, "utf8"))?.[1] ?? "";
-      } catch {
-        return [];
-      }
-    }),
-  ),
-];
+function masks(): Masks {
+  const workers = new Set<string>();
+  const helpers = new Set<string>();
+  for (const thread of threads()) {
+    try {
+      const status = readFileSync(`/proc/self/task/${thread}/status`, "utf8");
+      const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, "mu").exec(status)?.[1] ?? "";
+      (/^(?:JIT|JSC|Heap)/u.test(field("Name")) ? helpers : workers).add(field("Cpus_allowed_list"));
+    } catch {
+      // It has ended since.
+    }
+  }
+  return { workers: [...workers], helpers: [...helpers] };
+}
 /** Until the runtime has neither started nor ended a thread for a while: one in the middle of its start has a mask that nobody can list yet. */
 const settled = async (): Promise<void> => {
   for (let [seen, calm] = [threads().join(), 0]; calm < 10;) {

@@ -1,6 +1,6 @@
-/** Binds all threads of this process to one core, and lets them go again. For the engine's child: nothing else lives in it. */
+/** Binds the threads of this process to one core, but for helpers of the runtime, and lets them go again. For the engine's child: nothing else lives in it. */
 import { dlopen } from "bun:ffi";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 export interface CoreBinding {
   /** Onto the core that the caller runs on, or back onto all that the process had. Cheap when nothing changes; some ten system calls otherwise. */
@@ -22,37 +22,50 @@ export function coreBinding(): CoreBinding | null {
     const all = new Uint8Array(MASK_BYTES);
     if (sched_getaffinity(0, BigInt(MASK_BYTES), all) !== 0 || cores(all) < 2) return null;
     const one = new Uint8Array(MASK_BYTES);
-    /** A thread has the mask of the one that starts it, which may not have had its turn then: hence again until a listing holds no new one. One may end meanwhile too, which does not matter. */
-    const apply = (mask: Uint8Array): void => {
+    /**
+     * A thread has the mask of the one that starts it, which may not have had its turn then: hence again until a listing holds no new one. One may end
+     * meanwhile too, which does not matter.
+     */
+    const apply = (mask: Uint8Array, concerns: (thread: string) => boolean): void => {
       const done = new Set<string>();
-      for (
-        let left = readdirSync("/proc/self/task");
-        left.length > 0;
-        left = readdirSync("/proc/self/task").filter((thread) => !done.has(thread))
-      ) {
+      for (let left = threads(); left.length > 0; left = threads().filter((thread) => !done.has(thread))) {
         for (const thread of left) {
-          sched_setaffinity(Number(thread), BigInt(MASK_BYTES), mask);
+          if (concerns(thread)) sched_setaffinity(Number(thread), BigInt(MASK_BYTES), mask);
           done.add(thread);
         }
       }
     };
     // Where this is refused, it is refused now and not in the middle of an answer.
-    if (sched_setaffinity(0, BigInt(MASK_BYTES), all) !== 0 || readdirSync("/proc/self/task").length === 0) return null;
+    if (sched_setaffinity(0, BigInt(MASK_BYTES), all) !== 0 || threads().length === 0) return null;
     let now = false;
     return {
       set(bound) {
         if (bound === now) return;
         now = bound;
-        if (!bound) return apply(all);
+        if (!bound) return apply(all, () => true);
         const core = sched_getcpu();
         if (core < 0 || core >= MASK_BYTES * 8) return;
         one.fill(0);
         one[core >> 3] = 1 << (core & 7);
-        apply(one);
+        apply(one, (thread) => !isHelper(thread));
       },
     };
   } catch {
     return null;
+  }
+}
+
+const threads = (): string[] => readdirSync("/proc/self/task");
+
+/**
+ * JavaScriptCore's threads that compile and collect garbage work beside the program, and nobody waits for them: on its core they would take a hundredth of
+ * its time in a process's first minute.
+ */
+function isHelper(thread: string): boolean {
+  try {
+    return /^(?:JIT|JSC|Heap)/u.test(readFileSync(`/proc/self/task/${thread}/comm`, "utf8"));
+  } catch {
+    return false;
   }
 }
 
