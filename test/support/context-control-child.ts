@@ -26,6 +26,8 @@ export interface ContextControlReport {
   readonly interrupted: readonly number[];
   /** The model said the same after all those as before. */
   readonly sameAfter: boolean;
+  /** What llama.cpp complained of meanwhile, as it is kept for the case of a crash. */
+  readonly complaints: readonly string[];
   readonly refused: readonly boolean[];
   readonly accepted: boolean;
 }
@@ -186,6 +188,7 @@ const report: ContextControlReport = {
   late,
   interrupted: interruptions,
   sameAfter,
+  complaints: runtime.log.map(({ text }) => text),
   refused: [
     attaches(owner, native, right),
     attaches({}, {}, right),

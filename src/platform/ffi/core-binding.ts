@@ -1,4 +1,7 @@
-/** Binds the threads of this process to one core, but for helpers of the runtime, and lets them go again. For the engine's child: nothing else lives in it. */
+/**
+ * Binds the threads of this process to one core, but for helpers of the runtime, and lets them go again. For the engine's child: nothing else lives
+ * in it.
+ */
 import { dlopen } from "bun:ffi";
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -58,8 +61,8 @@ export function coreBinding(): CoreBinding | null {
 const threads = (): string[] => readdirSync("/proc/self/task");
 
 /**
- * JavaScriptCore's threads that compile and collect garbage work beside the program, and nobody waits for them: on its core they would take a hundredth of
- * its time in a process's first minute.
+ * JavaScriptCore's threads that compile and collect garbage work beside the program, and nobody waits for them: in a process's first answers they used a
+ * hundredth of what the model used.
  */
 function isHelper(thread: string): boolean {
   try {

@@ -2,8 +2,9 @@
  * The one place that reaches into node-llama-cpp's internals: the native context and sampler below its public classes.
  *
  * Three things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
- * only `setThreads` on the native context changes them. And time: the public `evaluate()` spends 0.4 ms a token on promises and locks, 4% of the starter
- * model's speed. And stopping in the middle of a batch. `openDecoder` checks that everything needed is there and works, and falls back to the public interface when an update moved it.
+ * only `setThreads` on the native context changes them. Time: the public `evaluate()` spends 0.4 ms a token on promises and locks, 4% of the starter
+ * model's speed. And stopping in the middle of a batch. `openDecoder` checks that everything needed is there and works, and falls back to the public
+ * interface when an update moved it.
  */
 import {
   type LlamaContext,

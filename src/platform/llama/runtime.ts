@@ -14,7 +14,10 @@ export interface Runtime {
   readonly devices: readonly string[];
   /** Why no GPU is used; null when one is. */
   readonly noGpu: string | null;
-  /** For threads that last from token to token and batches that can be interrupted; null where this build's insides are not the ones that it was written for. */
+  /**
+   * For threads that last from token to token and batches that can be interrupted; null where this build's insides are not the ones that it was
+   * written for.
+   */
   readonly control: ContextLibraries | null;
 }
 
