@@ -1,5 +1,5 @@
 import type { MessageId } from "../lib/brand.ts";
-import type { ModelTier, ReplyFacts } from "../lib/message.ts";
+import type { ModelTier, ReplyFacts, StopReason } from "../lib/message.ts";
 import type { ShownApproval } from "./approvals.ts";
 import type { Job, ModelState, ModelSummary, SessionEvent, SessionSummary, ShownMessage, StoreState, TurnFailure } from "./event.ts";
 
@@ -124,11 +124,8 @@ export function reduce(view: ViewState, event: SessionEvent): ViewState {
         lastReply: event.reply,
         context: { ...view.context, used: event.contextUsed },
       };
-      // An answer without a word is no message that could carry the reason; without any, the question would look as if it had been lost.
-      if (event.shown !== null) return settled;
-      if (event.stop === "cancelled") return note(settled, "info", "Stopped before an answer began. /retry asks again.");
-      if (event.stop === "timeout") return note(settled, "info", "Stopped by the time limit before an answer began. /retry asks again.");
-      return settled;
+      const why = event.shown === null ? UNANSWERED[event.stop] : undefined;
+      return why === undefined ? settled : note(settled, "info", why);
     }
     case "turn-failed":
       return { ...settle(view, event.turn, event.shown), lastFailure: event.failure };
@@ -169,6 +166,12 @@ function settle(view: ViewState, turn: number, shown: ShownMessage | null): View
   const asked = view.path.findLastIndex((entry) => entry.message.id === shown.message.parent);
   return { ...view, live, path: [...view.path.slice(0, asked < 0 ? view.path.length : asked + 1), shown] };
 }
+
+/** An answer without a word is no message that could carry the reason; without any, its question would look as if it had been lost. */
+const UNANSWERED: Readonly<Partial<Record<StopReason, string>>> = {
+  cancelled: "Stopped before an answer began. /retry asks again.",
+  timeout: "Stopped by the time limit before an answer began. /retry asks again.",
+};
 
 function note(view: ViewState, severity: Notice["severity"], text: string): ViewState {
   const last = view.notices.at(-1);

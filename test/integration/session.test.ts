@@ -194,7 +194,10 @@ describe("stopping", () => {
     expect(sitting.session.view().live).toBeNull();
   });
 
-  test("one cancelled before its first word says so below the question, and a retry answers it", async () => {
+  test.each([
+    ["cancelled", "Stopped before an answer began. /retry asks again."],
+    ["timeout", "Stopped by the time limit before an answer began. /retry asks again."],
+  ] as const)("an answer stopped (%s) before its first word says so below the question, and a retry answers it", async (because, text) => {
     let silent = true;
     await using sitting = sit(async (request, emit, signal) => {
       if (!silent) return saying("here it is")(request, emit, signal);
@@ -203,13 +206,11 @@ describe("stopping", () => {
     });
     sitting.session.dispatch({ type: "prompt", spans: [{ kind: "typed", text: "q" }] });
     await until(() => sitting.engine.requests.length > 0);
-    sitting.session.dispatch({ type: "cancel" });
+    sitting.session.dispatch(because === "timeout" ? { type: "cancel", because } : { type: "cancel" });
     await sitting.session.settled();
     expect(shown(sitting)).toEqual(["user: q"]);
     const { path, notices } = sitting.session.view();
-    expect(notices).toMatchObject([
-      { severity: "info", text: "Stopped before an answer began. /retry asks again.", after: path[0]?.message.id },
-    ]);
+    expect(notices).toMatchObject([{ severity: "info", text, after: path[0]?.message.id }]);
     silent = false;
     sitting.session.dispatch({ type: "retry" });
     await sitting.session.settled();
