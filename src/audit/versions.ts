@@ -55,8 +55,7 @@ export function judgeVersions(
     }
     return leaves;
   };
-  const findings: Omit<Finding, "session">[] =
-    copied === null ? [] : [{ kind: "altered", seq: copied, detail: `entry ${copied} stands there twice` }];
+  const findings: Omit<Finding, "session">[] = [];
   const trees: { readonly checkpoint: Checkpoint; readonly key: string; readonly leaves: readonly Leaf[] }[] = [];
   for (const { note, actor } of notes.slice(0, MOST_VERSIONS)) {
     const opened = [...keys].flatMap((key) => {
@@ -96,6 +95,9 @@ export function judgeVersions(
       );
     }
   }
+  // Of two versions each may hold what they share in a row of its own, with entries that they do not share.
+  if (copied !== null && !findings.some(({ kind }) => kind === "fork"))
+    findings.unshift({ kind: "altered", seq: copied, detail: `entry ${copied} stands there twice` });
   const stray = [...bySeq].filter(([, leaves]) => leaves.some(({ used }) => !used)).map(([seq]) => seq);
   const [first] = stray.sort((a, b) => a - b);
   if (first !== undefined && trees.length > 0)

@@ -1,5 +1,6 @@
 import { err, ok, type Result } from "../lib/result.ts";
 import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
+import { leavesIn } from "./leaf-groups.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartDeps } from "./ports.ts";
 import { isExactSchema, READ_ONLY_PRAGMAS } from "./schema.ts";
@@ -49,13 +50,13 @@ export interface SaltedText {
 }
 
 /** In canonical form a beginning, and nothing else, has its certificate first. */
-const LEAVES = `select e.n as n, e.ref as ref, e.actor as actor, b.body as leaf
+const LEAVES = `select e.n as n, e.ref as ref, e.actor as actor, b.body as body
   from entry e not indexed cross join entry_body b not indexed on b.n = e.n where e.kind = 'audit'`;
 const BEGINNINGS = `${LEAVES} and substr(b.body, 1, 15) = '{"certificate":'`;
-const RECENT = `select e.ref as ref, e.actor as actor, b.body as leaf from entry e indexed by entry_kind cross join entry_body b on b.n = e.n
+const RECENT = `select e.ref as ref, e.actor as actor, b.body as body from entry e indexed by entry_kind cross join entry_body b on b.n = e.n
   where e.kind = 'audit' order by e.hlc desc, e.id desc limit ?`;
 const OF_SESSION = `${LEAVES} and e.ref = ?`;
-const INDEXED = `select b.body as leaf from cell c cross join entry e indexed by entry_dot on e.actor = c.actor cross join entry_body b on b.n = e.n
+const INDEXED = `select b.body as body from cell c cross join entry e indexed by entry_dot on e.actor = c.actor cross join entry_body b on b.n = e.n
   where c.ns = '${Namespace.AUDIT}' and c.k = ? and e.kind = 'audit' and e.ref = ? order by e.seq`;
 
 /** `unreadable`, `damaged`, `newer`, `outdated`, `unfinished`: it cannot be read as it is. No key is asked for and nothing is written. */
@@ -106,9 +107,11 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
       throw new HeartFailure(heartErrorOf(error, file));
     }
   };
-  const rowOf = (row: SqlRow): LeafRow | null => {
-    const { ref, actor, leaf } = row;
-    return ref instanceof Uint8Array && typeof leaf === "string" ? { session: ref.toHex(), actor: Number(actor), leaf } : null;
+  /** A row holds one leaf or several. */
+  const leavesOf = ({ ref, actor, body }: SqlRow): readonly LeafRow[] => {
+    if (!(ref instanceof Uint8Array) || typeof body !== "string") return [];
+    const session = ref.toHex();
+    return leavesIn(body).map((leaf) => ({ session, actor: Number(actor), leaf }));
   };
   const bodyOf = (id: string): SaltedText | null => {
     const { salt, body } = (ID.test(id) ? safely(() => db.get(PAYLOAD, Uint8Array.fromHex(id))) : null) ?? {};
@@ -120,38 +123,28 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
     each: (visit) =>
       safely(() =>
         db.each(LEAVES, (row) => {
-          const leaf = rowOf(row);
-          if (leaf !== null) visit(leaf, Number(row["n"]));
+          for (const leaf of leavesOf(row)) visit(leaf, Number(row["n"]));
         }),
       ),
     beginnings: (visit) =>
       safely(() =>
         db.each(BEGINNINGS, (row) => {
-          const leaf = rowOf(row);
-          if (leaf !== null) visit(leaf);
+          for (const leaf of leavesOf(row).slice(0, 1)) visit(leaf);
         }),
       ),
     session(session) {
       const rows: LeafRow[] = [];
-      safely(() =>
-        db.each(
-          OF_SESSION,
-          (row) => {
-            const leaf = rowOf(row);
-            if (leaf !== null) rows.push(leaf);
-          },
-          Uint8Array.fromHex(session),
-        ),
-      );
+      safely(() => db.each(OF_SESSION, (row) => leavesOf(row).forEach((leaf) => rows.push(leaf)), Uint8Array.fromHex(session)));
       return rows;
     },
     leavesOf: (session) =>
-      safely(() => db.all(INDEXED, session, Uint8Array.fromHex(session))).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : [])),
+      safely(() => db.all(INDEXED, session, Uint8Array.fromHex(session))).flatMap(({ body }) =>
+        typeof body === "string" ? leavesIn(body) : [],
+      ),
     recent: (limit) =>
-      safely(() => db.all(RECENT, limit)).flatMap((row) => {
-        const leaf = rowOf(row);
-        return leaf === null ? [] : [leaf];
-      }),
+      safely(() => db.all(RECENT, limit))
+        .flatMap((row) => leavesOf(row).toReversed())
+        .slice(0, limit),
     checkpoints: () =>
       safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(({ k, v, actor }) =>
         typeof k === "string" && typeof v === "string" ? [{ key: k, actor: Number(actor), note: v }] : [],

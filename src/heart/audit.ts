@@ -6,9 +6,10 @@ import { cellOf, cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
 import type { SaltedText } from "./audit-file.ts";
 import { insertEntry, placeNear, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
+import { groupLeaves, type LeafGroup, leavesIn } from "./leaf-groups.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
-import type { SqlRow, SqlValue } from "./sql.ts";
+import type { SqlRow } from "./sql.ts";
 import { Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
 import { readMeta, type Stamps, writeMeta } from "./writer.ts";
@@ -76,12 +77,14 @@ export interface LeafPlace {
 }
 
 const LEAF: EntryKind = "audit";
-const LEAVES = `select b.body as leaf from entry e indexed by entry_dot cross join entry_body b on b.n = e.n
+/** Bodies of rows hold one leaf or several (`leaf-groups.ts`). */
+const LEAVES = `select b.body as body from entry e indexed by entry_dot cross join entry_body b on b.n = e.n
   where e.actor = ? and e.kind = '${LEAF}' and e.ref = ? order by e.seq`;
 /** A beginning has the session's own id. */
-const BEGINNING = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
-const LEAF_AT = `select b.body as leaf from entry e join entry_body b on b.n = e.n where e.id = ? and e.kind = '${LEAF}'`;
-const BEGINNINGS = `select b.body as leaf from entry e not indexed cross join entry_body b on b.n = e.n
+const BEGINNING = `select b.body as body from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
+/** In whoever's hand: by the table, for no index knows it. */
+const EVERY_LEAF = `select b.body as body from entry e not indexed cross join entry_body b on b.n = e.n where e.kind = '${LEAF}' and e.ref = ?`;
+const BEGINNINGS = `select b.body as body from entry e not indexed cross join entry_body b on b.n = e.n
   where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
 const ID = /^[0-9a-f]{32}$/;
 /** Key of the register with the parent's countersignature; no session has this name. */
@@ -100,8 +103,8 @@ export function heartAudit(store: TypedStore): HeartAudit {
     Number(db.get("select actor from cell where ns = ? and k = ?", Namespace.AUDIT, session)?.["actor"] ?? 0);
   const putCheckpoint = (stamps: Stamps, key: string, value: string, before?: SqlRow | null): void =>
     void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM }, before);
-  const insertLeaf = (stamps: Stamps, ref: Uint8Array, leaf: string, label: Label, id: Uint8Array): void =>
-    void insertEntry(store, stamps, { kind: LEAF, body: leaf, salt: random.bytes(16), label, ref, id });
+  const insertRow = (stamps: Stamps, ref: Uint8Array, { body, label }: LeafGroup, id: Uint8Array): void =>
+    void insertEntry(store, stamps, { kind: LEAF, body, salt: random.bytes(16), label, ref, id });
   return {
     append({ session, after, payloads, make, remember }) {
       if (!ID.test(session)) return err({ kind: "not-found", what: session });
@@ -124,10 +127,12 @@ export function heartAudit(store: TypedStore): HeartAudit {
           return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
         });
         const { leaves, checkpoint } = make(places);
-        for (const [i, leaf] of leaves.entries()) {
-          const id = beginsAnew(leaf) && !isTaken(store, ref) ? ref : leafId(store, ref, leaf);
-          insertLeaf(stamps, ref, leaf, payloads[i]?.label ?? BOTTOM, id);
-        }
+        // A beginning has a row of its own, whose id is the session's: a start looks at nothing else.
+        const alone = beginsAnew(leaves[0] ?? "") && !isTaken(store, ref) ? leaves.slice(0, 1) : [];
+        const labels = payloads.map((payload) => payload?.label ?? BOTTOM);
+        for (const beginning of alone) insertRow(stamps, ref, { body: beginning, label: labels[0] ?? BOTTOM }, ref);
+        for (const group of groupLeaves(leaves.slice(alone.length), labels.slice(alone.length)))
+          insertRow(stamps, ref, group, leafId(store, ref, group.body));
         putCheckpoint(stamps, session, checkpoint, before);
         if (remember !== undefined) {
           const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
@@ -137,17 +142,10 @@ export function heartAudit(store: TypedStore): HeartAudit {
       });
     },
     leaves: (session) =>
-      ID.test(session)
-        ? store.reading(
-            () =>
-              db.all(LEAVES, actorOf(session), Uint8Array.fromHex(session)).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : [])),
-            [],
-          )
-        : [],
+      ID.test(session) ? store.reading(() => db.all(LEAVES, actorOf(session), Uint8Array.fromHex(session)).flatMap(leavesOf), []) : [],
     beginning(session) {
       const id = ID.test(session) ? Uint8Array.fromHex(session) : null;
-      const leaf = store.reading(() => db.get(BEGINNING, id)?.["leaf"] ?? null, null);
-      return typeof leaf === "string" ? leaf : null;
+      return store.reading(() => db.all(BEGINNING, id).flatMap(leavesOf)[0] ?? null, null);
     },
     checkpoint: (session) => store.reading(() => cell(session)?.value ?? null, null),
     checkpoints: () =>
@@ -169,7 +167,7 @@ export function heartAudit(store: TypedStore): HeartAudit {
         // Row numbers are the file's own: after a repair they are others.
         const stands = db.get("select id from entry where n = ?", n)?.["id"];
         if (!(stands instanceof Uint8Array) || stands.toHex() !== session) return null;
-        const leaves = db.all(BEGINNINGS, n).flatMap(({ leaf }) => (typeof leaf === "string" ? [leaf] : []));
+        const leaves = db.all(BEGINNINGS, n).flatMap((row) => leavesOf(row).slice(0, 1));
         return { session, remembered: also, leaves };
       }, null),
     keepCosigned: (note) =>
@@ -180,12 +178,13 @@ export function heartAudit(store: TypedStore): HeartAudit {
     keepVersion: ({ session, leaves, checkpoint, payloads }) =>
       transactIn(store, (stamps) => {
         const ref = Uint8Array.fromHex(session);
-        const named = leaves.map((leaf) => ({ leaf, ids: [leafId(store, ref, leaf), longLeafId(store, session, leaf)] }));
-        // By what stands there and not by its id alone, which whoever has the session's key might have made for two.
-        const fresh = named.filter(({ leaf, ids }) => ![ref, ...ids].some((id) => leafAt(store, id) === leaf));
-        for (const { leaf, ids } of fresh) {
-          const all = beginsAnew(leaf) ? [ref, ...ids] : ids;
-          insertLeaf(stamps, ref, leaf, BOTTOM, all.find((id) => !isTaken(store, id)) ?? random.bytes(16));
+        // By what stands there and not by an id, which whoever has the session's key might have made for two.
+        const here = new Set<string>();
+        if (leaves.length > 0) db.each(EVERY_LEAF, (row) => leavesOf(row).forEach((leaf) => here.add(leaf)), ref);
+        const fresh = leaves.filter((leaf) => !here.has(leaf));
+        for (const leaf of fresh) {
+          const ids = [...(beginsAnew(leaf) ? [ref] : []), leafId(store, ref, leaf), longLeafId(store, session, leaf)];
+          insertRow(stamps, ref, { body: leaf, label: BOTTOM }, ids.find((id) => !isTaken(store, id)) ?? random.bytes(16));
         }
         for (const { id, salt, body } of payloads) {
           const row = Uint8Array.fromHex(id);
@@ -207,16 +206,16 @@ const beginsAnew = (leaf: string): boolean => leaf.startsWith('{"certificate":')
 
 const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 1 from entry where id = ?", id) !== null;
 
-const leafAt = ({ db }: TypedStore, id: Uint8Array): SqlValue => db.get(LEAF_AT, id)?.["leaf"] ?? null;
+const leavesOf = ({ body }: SqlRow): readonly string[] => (typeof body === "string" ? leavesIn(body) : []);
 
 /**
- * The id of a leaf's row holds of the leaf's hash: two versions of one entry are two rows, in whichever copies they meet. Before that stand two bytes of
- * its session's and the entry's number, so that what is committed together stands together in the index of ids: ten ids from anywhere are ten pages to be
+ * The id of a row of leaves holds of the hash of what it says: two versions of one entry are two rows, in whichever copies they meet. Before that stand two
+ * bytes of its session's and the first entry's number, so that what is committed together stands together in the index of ids: ten ids from anywhere are ten pages to be
  * kept in the journal and written.
  */
-function leafId({ crypto }: TypedStore, session: Uint8Array, leaf: string): Uint8Array {
-  const id = crypto.sha256(new TextEncoder().encode(leaf)).slice(0, 16);
-  id.set(placeNear(session, Number(/"seq":(\d+)/.exec(leaf)?.[1] ?? 0)));
+function leafId({ crypto }: TypedStore, session: Uint8Array, body: string): Uint8Array {
+  const id = crypto.sha256(new TextEncoder().encode(body)).slice(0, 16);
+  id.set(placeNear(session, Number(/"seq":(\d+)/.exec(body)?.[1] ?? 0)));
   return id;
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
@@ -94,18 +95,23 @@ describe("names of leaves", () => {
   test("what is committed together stands together in the index of names", () => {
     using heart = openIn(one);
     const log = logIn(one, heart, keys);
-    must(log.write(Array.from({ length: 10 }, () => ({ draft: { kind: "heart", what: "test", detail: "" } as const }))));
+    for (let i = 0; i < 10; i++) must(log.write([{ draft: { kind: "heart", what: "test", detail: "" } }]));
     intent(log, "with a payload");
     using db = raw(one);
     const own = Uint8Array.fromHex(log.session ?? "");
     const named = db
-      .all("select id, kind from entry where ref = ? order by n", own)
-      .map(({ id, kind }) => ({ id: id as Uint8Array, kind }));
+      .all(
+        "select e.id as id, e.kind as kind, b.body as body from entry e join entry_body b on b.n = e.n where e.ref = ? order by e.n",
+        own,
+      )
+      .map(({ id, kind, body }) => ({ id: id as Uint8Array, kind, body: String(body) }));
     expect(named.length).toBeGreaterThanOrEqual(13);
     expect(named.filter(({ id }) => id[0] !== own[0] || id[1] !== own[1])).toEqual([]);
-    // The beginning has the session's own name; after it they ascend.
-    const leaves = named.filter(({ kind }) => kind === "audit").slice(1);
-    expect(leaves.map(({ id }) => (id[2] ?? 0) * 256 + (id[3] ?? 0))).toEqual(leaves.map((_, i) => i + 1));
+    // The beginning has the session's own name; after it they ascend, each by the first entry in it.
+    const rows = named.filter(({ kind }) => kind === "audit").slice(1);
+    expect(rows.map(({ id }) => (id[2] ?? 0) * 256 + (id[3] ?? 0))).toEqual(
+      rows.map(({ body }) => parseEntry(body.split("\n")[0] ?? "")?.seq ?? -1),
+    );
   });
 
   test("a version is kept under another name where something else has its own, and once", () => {
