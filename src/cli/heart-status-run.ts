@@ -6,7 +6,7 @@ import { type HeartFacts, heartFacts } from "../heart/describe.ts";
 import { type HeartStatus, heartStatus } from "../heart/replicas.ts";
 import { MERGED } from "../heart/tables.ts";
 import { withReadableHeart } from "../heart/transfer/reading.ts";
-import { readMeta } from "../heart/writer.ts";
+import { readMeta } from "../heart/meta.ts";
 import { err, ok } from "../lib/result.ts";
 import { filesystemOf } from "../platform/filesystem.ts";
 import type { CommandIo } from "./command.ts";

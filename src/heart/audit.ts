@@ -2,17 +2,18 @@ import * as v from "valibot";
 import { BOTTOM, type Label } from "../lib/label.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { cellOf, cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
+import { cellOf, cellRow, cellsUnder, getCell, moveCell, type PlacedCell, putCell } from "./cells.ts";
 import type { SaltedText } from "./audit-file.ts";
 import { insertEntry, placeNear, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
 import { groupLeaves, type LeafGroup, leavesIn } from "./leaf-groups.ts";
+import { readMeta, writeMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
 import type { SqlRow } from "./sql.ts";
 import { Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
-import { readMeta, type Stamps, writeMeta } from "./writer.ts";
+import type { Stamps } from "./writer.ts";
 
 /**
  * The audit log's place in the heart: leaves as they are signed, one checkpoint a session, and payloads apart. What they mean is the matter of
@@ -76,6 +77,12 @@ export interface LeafPlace {
   readonly payload: { readonly hash: string; readonly id: string } | null;
 }
 
+interface LeftCheckpoint {
+  readonly session: string;
+  readonly note: string;
+  readonly cell: PlacedCell;
+}
+
 const LEAF: EntryKind = "audit";
 /** Bodies of rows hold one leaf or several (`leaf-groups.ts`). */
 const LEAVES = `select b.body as body from entry e indexed by entry_dot cross join entry_body b on b.n = e.n
@@ -101,45 +108,66 @@ export function heartAudit(store: TypedStore): HeartAudit {
   };
   const actorOf = (session: string): number =>
     Number(db.get("select actor from cell where ns = ? and k = ?", Namespace.AUDIT, session)?.["actor"] ?? 0);
-  const putCheckpoint = (stamps: Stamps, key: string, value: string, before?: SqlRow | null): void =>
-    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM }, before);
+  const putCheckpoint = (stamps: Stamps, key: string, value: string): void =>
+    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
   const insertRow = (stamps: Stamps, ref: Uint8Array, { body, label }: LeafGroup, id: Uint8Array): void =>
     void insertEntry(store, stamps, { kind: LEAF, body, salt: random.bytes(16), label, ref, id });
+  /** As this process left it with its last batch. */
+  let own: LeftCheckpoint | null = null;
+  /** The checkpoint's place; null where it is not `after` that stands there. */
+  const putAfter = (stamps: Stamps, { session, after }: LeafBatch, checkpoint: string): PlacedCell | null => {
+    const cellAt = { ns: Namespace.AUDIT, key: session, value: checkpoint, label: BOTTOM };
+    if (after !== null && own?.session === session && own.note === after)
+      return own.cell.actor === stamps.actor ? moveCell(db, store.sealing(), stamps, cellAt, own.cell) : null;
+    const before = cellRow(db, Namespace.AUDIT, session);
+    const stands = before === null ? null : cellOf(before, mac);
+    const note = stands === null || stands === "damaged" ? null : stands.value;
+    if (note !== after || (after !== null && Number(before?.["actor"]) !== stamps.actor)) return null;
+    return putCell(db, store.sealing(), stamps, cellAt, before);
+  };
+  const appendIn = (stamps: Stamps, batch: LeafBatch): LeftCheckpoint | null => {
+    const { session, payloads, make, remember } = batch;
+    const ref = Uint8Array.fromHex(session);
+    const places = payloads.map((payload): LeafPlace => {
+      const salt = random.bytes(16);
+      const body = payload?.body.toWellFormed() ?? "";
+      const kept =
+        payload === null
+          ? null
+          : {
+              hash: bodyHash(salt, body, crypto).toHex(),
+              id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref, near: ref }),
+            };
+      return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
+    });
+    const { leaves, checkpoint } = make(places);
+    const placed = putAfter(stamps, batch, checkpoint);
+    if (placed === null) return null;
+    // A beginning has a row of its own, whose id is the session's: a start looks at nothing else.
+    const alone = beginsAnew(leaves[0] ?? "") && !isTaken(store, ref) ? leaves.slice(0, 1) : [];
+    const labels = payloads.map((payload) => payload?.label ?? BOTTOM);
+    for (const beginning of alone) insertRow(stamps, ref, { body: beginning, label: labels[0] ?? BOTTOM }, ref);
+    for (const group of groupLeaves(leaves.slice(alone.length), labels.slice(alone.length)))
+      insertRow(stamps, ref, group, idNear(store, ref, group.body, checkpoint));
+    if (remember !== undefined) {
+      const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
+      writeMeta(db, store.sealing(), [HEADS, canonicalJson({ n, session, also: [...remember] })]);
+    }
+    return { session, note: checkpoint, cell: placed };
+  };
   return {
-    append({ session, after, payloads, make, remember }) {
-      if (!ID.test(session)) return err({ kind: "not-found", what: session });
-      const ref = Uint8Array.fromHex(session);
-      return transactIn(store, (stamps) => {
-        const before = cellRow(db, Namespace.AUDIT, session);
-        const stands = before === null ? null : cellOf(before, mac);
-        const note = stands === null || stands === "damaged" ? null : stands.value;
-        if (note !== after || (after !== null && Number(before?.["actor"]) !== stamps.actor)) return ok("moved");
-        const places = payloads.map((payload): LeafPlace => {
-          const salt = random.bytes(16);
-          const body = payload?.body.toWellFormed() ?? "";
-          const kept =
-            payload === null
-              ? null
-              : {
-                  hash: bodyHash(salt, body, crypto).toHex(),
-                  id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref, near: ref }),
-                };
-          return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
-        });
-        const { leaves, checkpoint } = make(places);
-        // A beginning has a row of its own, whose id is the session's: a start looks at nothing else.
-        const alone = beginsAnew(leaves[0] ?? "") && !isTaken(store, ref) ? leaves.slice(0, 1) : [];
-        const labels = payloads.map((payload) => payload?.label ?? BOTTOM);
-        for (const beginning of alone) insertRow(stamps, ref, { body: beginning, label: labels[0] ?? BOTTOM }, ref);
-        for (const group of groupLeaves(leaves.slice(alone.length), labels.slice(alone.length)))
-          insertRow(stamps, ref, group, leafId(store, ref, group.body));
-        putCheckpoint(stamps, session, checkpoint, before);
-        if (remember !== undefined) {
-          const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
-          writeMeta(db, store.sealing(), HEADS, canonicalJson({ n, session, also: [...remember] }));
-        }
-        return ok("written");
+    append(batch) {
+      if (!ID.test(batch.session)) return err({ kind: "not-found", what: batch.session });
+      let moved = false;
+      let left: LeftCheckpoint | null = null;
+      const written = transactIn(store, (stamps) => {
+        left = appendIn(stamps, batch);
+        moved = left === null;
+        // Whatever was written by then is undone with the transaction.
+        return moved ? err({ kind: "not-found", what: batch.session }) : ok("written" as const);
       });
+      if (written.ok) own = left;
+      return moved ? ok("moved") : written;
     },
     leaves: (session) =>
       ID.test(session) ? store.reading(() => db.all(LEAVES, actorOf(session), Uint8Array.fromHex(session)).flatMap(leavesOf), []) : [],
@@ -209,15 +237,19 @@ const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 
 const leavesOf = ({ body }: SqlRow): readonly string[] => (typeof body === "string" ? leavesIn(body) : []);
 
 /**
- * The id of a row of leaves holds of the hash of what it says: two versions of one entry are two rows, in whichever copies they meet. Before that stand two
- * bytes of its session's and the first entry's number, so that what is committed together stands together in the index of ids: ten ids from anywhere are ten pages to be
- * kept in the journal and written.
+ * The id of a row of leaves holds of the hash of what tells its version: two versions of one entry are two rows, in whichever copies they meet. Before that
+ * stand two bytes of its session's and the first entry's number, so that what is committed together stands together in the index of ids: ten ids from
+ * anywhere are ten pages to be kept in the journal and written.
  */
-function leafId({ crypto }: TypedStore, session: Uint8Array, body: string): Uint8Array {
-  const id = crypto.sha256(new TextEncoder().encode(body)).slice(0, 16);
-  id.set(placeNear(session, Number(/"seq":(\d+)/.exec(body)?.[1] ?? 0)));
+function idNear({ crypto }: TypedStore, session: Uint8Array, body: string, version: string): Uint8Array {
+  const id = crypto.sha256(new TextEncoder().encode(version)).slice(0, 16);
+  // Within a text quotes are escaped, so this is the entry's own.
+  const at = body.indexOf('"seq":') + 6;
+  id.set(placeNear(session, Number.parseInt(body.slice(at, at + 16), 10) || 0));
   return id;
 }
+
+const leafId = (store: TypedStore, session: Uint8Array, leaf: string): Uint8Array => idNear(store, session, leaf, leaf);
 
 /** As ids of leaves once were: the hash alone. Also for a leaf whose id something else has. */
 const longLeafId = ({ crypto }: TypedStore, session: string, leaf: string): Uint8Array =>

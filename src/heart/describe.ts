@@ -4,7 +4,7 @@ import type { RowMac } from "./mac.ts";
 import { CELL, isSealedCell } from "./rows.ts";
 import type { SqlDatabase, SqlValue } from "./sql.ts";
 import { Namespace } from "./tables.ts";
-import { readMeta } from "./writer.ts";
+import { readMeta } from "./meta.ts";
 
 /** Who wrote something, as far as this copy knows the writing session. */
 export interface Scribe {

@@ -13,7 +13,7 @@ import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMA
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
 import { rebuildStreams } from "./streams.ts";
-import { readMeta, writeMeta } from "./writer.ts";
+import { readMeta, writeMeta } from "./meta.ts";
 
 /** `keysDir` belongs to the heart beside it. */
 export type HeartPlace = { readonly file: string; readonly keysDir: string } | "memory";
@@ -211,9 +211,9 @@ function make(opening: Opening): Result<Opened, HeartError> {
         if (!key.ok) return key;
         migrate(db, 0);
         const mac = rowMac(deps.crypto, key.value.key);
-        writeMeta(db, mac, "heart", Uint8Array.fromHex(key.value.heart));
-        writeMeta(db, mac, "replica", deps.random.bytes(16));
-        writeMeta(db, mac, "hlc", 0);
+        writeMeta(db, mac, ["heart", Uint8Array.fromHex(key.value.heart)]);
+        writeMeta(db, mac, ["replica", deps.random.bytes(16)]);
+        writeMeta(db, mac, ["hlc", 0]);
         rebuildStreams(db, mac);
       }
       db.exec("commit");

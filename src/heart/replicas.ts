@@ -8,7 +8,8 @@ import { CELL, isSealedCell, labelColumns } from "./rows.ts";
 import type { SqlDatabase, SqlValue } from "./sql.ts";
 import { StreamBook } from "./streams.ts";
 import { CELL as CELL_TABLE, MERGED, Namespace } from "./tables.ts";
-import { readMeta, type WritingSession } from "./writer.ts";
+import { readMeta } from "./meta.ts";
+import type { WritingSession } from "./writer.ts";
 
 /** Copies of the heart, as this one knows them. A replica is made by `heart fork` or a restore; a plain copy of the folder shares its name. */
 export interface Replica {

@@ -1,5 +1,6 @@
 import { HeartFailure } from "./failure.ts";
 import { equal, MAC_BYTES, type RowMac } from "./mac.ts";
+import { type MetaFact, writeMeta } from "./meta.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
 import { MERGED } from "./tables.ts";
 
@@ -62,6 +63,20 @@ export interface Stream {
   readonly gap: boolean;
 }
 
+/** What stands of the bookkeeping. `stream`: one of the streams, the last that was moved; null for none. */
+export interface Bookkept {
+  /** Null when it is not what was written. */
+  readonly summary: StreamSummary | null;
+  readonly stream: Stream | null;
+}
+
+/** Throws `HeartFailure` when the row is not what was written. */
+export function trustedStream(row: SqlRow, mac: RowMac, file: string): Stream {
+  const stream = readStream(row, mac);
+  if (stream === null) throw damaged(file, `the version vector of writing session ${String(row["actor"])} was altered`);
+  return stream;
+}
+
 /** `null` when the row is not what was written. */
 export function readStream(row: SqlRow, mac: RowMac): Stream | null {
   const columns = VV_COLUMNS.map((name) => row[name] ?? null);
@@ -82,13 +97,16 @@ export class StreamBook {
   #hot: Sums;
   #cold: Sums;
   #floors: StreamSummary["floors"];
+  /** One stream as it stands. */
+  #known: Stream | null;
 
-  /** Throws `HeartFailure` when the summary is not what was written. */
-  constructor(db: SqlDatabase, mac: RowMac, file: string) {
+  /** `read`: what the caller knows to stand. Throws `HeartFailure` when the summary is not what was written. */
+  constructor(db: SqlDatabase, mac: RowMac, file: string, read: Bookkept = { summary: readSummary(db, mac, "main"), stream: null }) {
     this.#db = db;
     this.#mac = mac;
     this.#file = file;
-    const summary = readSummary(db, mac, "main");
+    this.#known = read.stream;
+    const { summary } = read;
     if (summary === null) throw damaged(file, "the summary of its version vector was altered");
     this.#hot = new Sums(summary.hot);
     this.#cold = new Sums(summary.cold);
@@ -123,16 +141,17 @@ export class StreamBook {
     this.#floors = sumFloors(this.#db, "main");
   }
 
-  save(): void {
-    writeSummary(this.#db, this.#mac, { hot: this.#hot.value(), cold: this.#cold.value(), floors: this.#floors });
+  /** `also`: facts of `meta` that are written with the summary. Returns what stands then. */
+  save(...also: readonly MetaFact[]): Bookkept {
+    const summary = { hot: this.#hot.value(), cold: this.#cold.value(), floors: this.#floors };
+    writeMeta(this.#db, this.#mac, ...also, [VECTOR, packSummary(summary)]);
+    return { summary, stream: this.#known };
   }
 
   #read(actor: number): Stream | null {
+    if (this.#known?.actor === actor) return this.#known;
     const row = this.#db.get(GET_VV, actor);
-    if (row === null) return null;
-    const stream = readStream(row, this.#mac);
-    if (stream === null) throw damaged(this.#file, `the version vector of writing session ${actor} was altered`);
-    return stream;
+    return row === null ? null : trustedStream(row, this.#mac, this.#file);
   }
 
   #put(before: Stream | null, after: Stream): void {
@@ -144,6 +163,7 @@ export class StreamBook {
     if (before?.cold === after.cold && before.gap === after.gap)
       this.#db.run(MOVE_VV, after.seq, after.rows, after.total, seal, after.actor);
     else this.#db.run(PUT_VV, ...columns, seal);
+    this.#known = after;
   }
 }
 
@@ -160,7 +180,7 @@ export function rebuildStreams(db: SqlDatabase, mac: RowMac): void {
     const columns = vvColumns(stream);
     db.run(PUT_VV, ...columns, mac.seal("vv", columns));
   }
-  writeSummary(db, mac, { hot: hot.value(), cold: cold.value(), floors: sumFloors(db, "main") });
+  writeMeta(db, mac, [VECTOR, packSummary({ hot: hot.value(), cold: cold.value(), floors: sumFloors(db, "main") })]);
 }
 
 /** `most`: rows to read at most, of a file that is not to be trusted. */
@@ -184,7 +204,11 @@ export function countStreams(db: SqlDatabase, schema: "main" | "s"): Map<number,
 
 /** `null` when there is none, or when it is not what was written. */
 export function readSummary(db: SqlDatabase, mac: RowMac, schema: "main" | "s"): StreamSummary | null {
-  const row = db.get(`select v, mac from ${schema}.meta where k = ?`, VECTOR);
+  return summaryOf(db.get(`select v, mac from ${schema}.meta where k = ?`, VECTOR), mac);
+}
+
+/** `row`: value and seal. */
+export function summaryOf(row: SqlRow | null, mac: RowMac): StreamSummary | null {
   const value = row?.["v"];
   if (!(value instanceof Uint8Array) || value.length !== SUMMARY_BYTES) return null;
   if (!mac.verify("meta", [VECTOR, value], row?.["mac"] ?? null)) return null;
@@ -200,19 +224,14 @@ function unpackFloors(summary: Uint8Array): StreamSummary["floors"] {
   return { rows: Number(view.getBigUint64(0)), seqs: Number(view.getBigUint64(8)) };
 }
 
-function writeSummary(db: SqlDatabase, mac: RowMac, summary: StreamSummary): void {
+function packSummary(summary: StreamSummary): Uint8Array {
   const value = new Uint8Array(SUMMARY_BYTES);
   packSums(value, 0, summary.hot);
   packSums(value, SUMS_BYTES, summary.cold);
   const view = new DataView(value.buffer, 2 * SUMS_BYTES);
   view.setBigUint64(0, BigInt(summary.floors.rows));
   view.setBigUint64(8, BigInt(summary.floors.seqs));
-  db.run(
-    "insert into meta (k, v, mac) values (?, ?, ?) on conflict (k) do update set v = excluded.v, mac = excluded.mac",
-    VECTOR,
-    value,
-    mac.seal("meta", [VECTOR, value]),
-  );
+  return value;
 }
 
 /** Both hold the same streams up to the same ends. Which are cold may differ. */

@@ -4,10 +4,11 @@ import { err, type Result } from "../lib/result.ts";
 import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
 import { readClock, tick, type Hlc } from "./hlc.ts";
 import type { RowMac } from "./mac.ts";
+import { readMeta, writeMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import type { Writer } from "./ports.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
-import { StreamBook } from "./streams.ts";
+import { type Bookkept, StreamBook, summaryOf, trustedStream, VV_COLUMNS } from "./streams.ts";
 
 /** What one transaction hands out. */
 export interface Stamps {
@@ -47,6 +48,8 @@ export class WritingSession {
   /** A clock leap that an earlier writing session noted; `undefined` before the first write. */
   #leap: Millis | null | undefined = undefined;
   #commits = 0;
+  /** What the last commit left, and how it is known that it still stands. */
+  #left: (Stands & { readonly version: SqlValue; readonly changes: SqlValue }) | null = null;
   #failed: HeartError | null = null;
 
   constructor(db: SqlDatabase, env: WriterEnvironment) {
@@ -60,7 +63,7 @@ export class WritingSession {
   }
 
   /**
-   * Runs `work` in one transaction. It is undone when `work` returns an error, when it drew no seq, and when SQLite fails.
+   * Runs `work` in one transaction; the bookkeeping (`vv`, stamps and summary in `meta`) is not work's to write. It is undone when `work` returns an error, when it drew no seq, and when SQLite fails.
    *
    * After an error of the medium every later call fails with it: whether the commit reached the medium is then unknown, and
    * only a heart opened anew can tell.
@@ -68,7 +71,8 @@ export class WritingSession {
   transact<T>(work: (stamps: Stamps) => Result<T, HeartError>): Result<T, HeartError> {
     if (this.#failed !== null) return err(this.#failed);
     try {
-      this.#db.exec("begin immediate");
+      // As statements that are kept compiled: a text is parsed anew each time.
+      this.#db.run("begin immediate");
       const drawn = new Transaction(this.#db, this.#env, this.#begin());
       const result = work(drawn);
       if (!result.ok || !drawn.wrote) {
@@ -76,7 +80,9 @@ export class WritingSession {
         return result;
       }
       const after = drawn.finish();
-      this.#db.exec("commit");
+      const left = { ...after.stands, version: this.#version(), changes: this.#changes() };
+      this.#db.run("commit");
+      this.#left = left;
       this.#actor = after.actor;
       this.#seq = after.seq;
       this.#faults = after.faults;
@@ -110,20 +116,46 @@ export class WritingSession {
   #begin(): State {
     // Another file was put in place under an open heart, a restored backup for one: going on with this stream would leave a hole that every
     // vector covers. The file has the last word about how far a stream reached.
-    if (this.#actor !== 0 && this.#db.get("select 1 from vv where actor = ? and seq = ?", this.#actor, this.#seq) === null) {
+    const stands = this.#stands();
+    if (this.#actor !== 0 && stands.book.stream?.seq !== this.#seq) {
       this.#actor = 0;
       this.#seq = 0;
     }
-    const last = readSealedNumber(this.#db, this.#env, "hlc") ?? 0;
-    const leap = this.#leap === undefined ? readSealedNumber(this.#db, this.#env, "leap") : this.#leap;
+    const leap = this.#leap === undefined ? sealedNumber(readMeta(this.#db, "leap"), this.#env, "leap") : this.#leap;
     return {
+      book: stands.book,
       actor: this.#actor === 0 ? this.#drawActor() : this.#actor,
       seq: this.#seq,
       faults: this.#faults,
-      last: last as Hlc,
+      last: stands.last,
       leap: leap as Millis | null,
       first: this.#seq === 0,
     };
+  }
+
+  /** What this session left, unless another connection has committed since or anything else was written over this one: then it is read, and its seals are looked at. */
+  #stands(): Stands {
+    const left = this.#left;
+    if (left !== null && this.#version() === left.version && this.#changes() === left.changes) return left;
+    const row = this.#db.get(STANDS, this.#actor) ?? {};
+    const { mac, file } = this.#env;
+    return {
+      last: (sealedNumber({ v: row["last"] ?? null, mac: row["last_mac"] ?? null }, this.#env, "hlc") ?? 0) as Hlc,
+      book: {
+        summary: summaryOf({ v: row["summary"] ?? null, mac: row["summary_mac"] ?? null }, mac),
+        stream: (row["actor"] ?? null) === null ? null : trustedStream(row, mac, file),
+      },
+    };
+  }
+
+  /** Another one when another connection has committed. Inside a transaction, where the file was looked at. */
+  #version(): SqlValue {
+    return this.#db.get("pragma data_version")?.["data_version"] ?? null;
+  }
+
+  /** Rows that this connection has written so far, with those that were undone. */
+  #changes(): SqlValue {
+    return this.#db.get("select total_changes() as n")?.["n"] ?? null;
   }
 
   /** 53 random bits. Two equal ones in a stick's life are not to be expected, but a look costs nothing. */
@@ -135,7 +167,18 @@ export class WritingSession {
   }
 }
 
+/** All that a transaction goes on from: five looks would be five statements in each commit. */
+const STANDS = `select h.v as last, h.mac as last_mac, s.v as summary, s.mac as summary_mac, ${[...VV_COLUMNS, "mac"].map((name) => `x.${name} as ${name}`).join(", ")}
+  from (select ? as own) left join meta h on h.k = 'hlc' left join meta s on s.k = 'vector' left join vv x on x.actor = own`;
+
+/** `stream` of the book is this session's own; null for a new one. */
+interface Stands {
+  readonly last: Hlc;
+  readonly book: Bookkept;
+}
+
 interface State {
+  readonly book: Bookkept;
   readonly actor: number;
   readonly seq: number;
   readonly faults: number;
@@ -143,6 +186,14 @@ interface State {
   readonly leap: Millis | null;
   /** No transaction of this writing session was committed yet. */
   readonly first: boolean;
+}
+
+interface Finished {
+  readonly actor: number;
+  readonly seq: number;
+  readonly faults: number;
+  readonly leap: Millis | null;
+  readonly stands: Stands;
 }
 
 class Transaction implements Stamps {
@@ -200,16 +251,15 @@ class Transaction implements Stamps {
   }
 
   /** Writes the bookkeeping, the version vector last. Returns what holds once the commit succeeded. */
-  finish(): { readonly actor: number; readonly seq: number; readonly faults: number; readonly leap: Millis | null } {
+  finish(): Finished {
     if (this.#before.first || this.#faults !== this.#before.faults) this.#writeActor();
     const leap = this.#noteLeap();
-    writeMeta(this.#db, this.#env.mac, "hlc", this.#last);
-    this.#countStreams();
-    return { actor: this.actor, seq: this.#seq, faults: this.#faults, leap };
+    const book = this.#countStreams();
+    return { actor: this.actor, seq: this.#seq, faults: this.#faults, leap, stands: { last: this.#last, book } };
   }
 
-  #countStreams(): void {
-    const book = new StreamBook(this.#db, this.#env.mac, this.#env.file);
+  #countStreams(): Bookkept {
+    const book = new StreamBook(this.#db, this.#env.mac, this.#env.file, this.#before.book);
     const drawn = this.#seq - this.#before.seq;
     const own = this.#gone.get(this.actor) ?? { rows: 0, total: 0 };
     this.#gone.delete(this.actor);
@@ -217,7 +267,7 @@ class Transaction implements Stamps {
     // The numbers drawn are consecutive.
     const total = (drawn * (this.#before.seq + 1 + this.#seq)) / 2;
     book.apply({ actor: this.actor, seq: this.#seq, rows: drawn - own.rows, total: total - own.total });
-    book.save();
+    return book.save(["hlc", this.#last]);
   }
 
   #writeActor(): void {
@@ -241,30 +291,16 @@ class Transaction implements Stamps {
   #noteLeap(): Millis | null {
     const { first, leap } = this.#before;
     if (!first) return leap;
-    if (this.#newLeap !== null) writeMeta(this.#db, this.#env.mac, "leap", this.#newLeap);
+    if (this.#newLeap !== null) writeMeta(this.#db, this.#env.mac, ["leap", this.#newLeap]);
     else if (leap !== null) this.#db.run("delete from meta where k = 'leap'");
     return this.#newLeap === null ? null : leap;
   }
 }
 
-export function writeMeta(db: SqlDatabase, mac: RowMac, key: string, value: SqlValue): void {
-  db.run(
-    "insert into meta (k, v, mac) values (?, ?, ?) on conflict (k) do update set v = excluded.v, mac = excluded.mac",
-    key,
-    value,
-    mac.seal("meta", [key, value]),
-  );
-}
-
-export function readMeta(db: SqlDatabase, key: string): SqlRow | null {
-  return db.get("select v, mac from meta where k = ?", key);
-}
-
 /** `null` when there is no such row; throws `HeartFailure` when it is not what was written. */
-function readSealedNumber(db: SqlDatabase, env: WriterEnvironment, key: string): number | null {
-  const row = readMeta(db, key);
-  if (row === null) return null;
-  const value = row["v"];
+function sealedNumber(row: SqlRow | null, env: WriterEnvironment, key: string): number | null {
+  const value = row?.["v"] ?? null;
+  if (row === null || value === null) return null;
   if (typeof value !== "number" || !env.mac.verify("meta", [key, value], row["mac"] ?? null)) {
     throw new HeartFailure({ kind: "damaged", path: env.file, detail: `the row "${key}" was altered` });
   }

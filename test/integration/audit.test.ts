@@ -159,6 +159,30 @@ describe("the audit log", () => {
     expect(faultsOf(heart, second.session)).toEqual([]);
   });
 
+  test.each([false, true])(
+    "a checkpoint that another hand wrote under an open log stays as it is: the log begins anew (two logs: %p)",
+    (two) => {
+      using heart = openIn(dir.path);
+      const open = logOf(heart);
+      const first = intent(open);
+      if (two) intent(logOf(heart));
+      expect(intent(open).session).toBe(first.session);
+      if (two) intent(logOf(heart));
+      {
+        using db = raw(dir.path);
+        // As the register of a copy that won a merge: of the same writing session, under a seal of its own.
+        db.run("update cell set hlc = hlc + 1, mac = zeroblob(16) where ns = 'audit' and k = ?", first.session);
+      }
+      const before = heart.audit.leaves(first.session);
+      const after = intent(open);
+      expect(after.session).not.toBe(first.session);
+      expect(heart.audit.leaves(first.session)).toEqual(before);
+      using db = raw(dir.path);
+      expect(db.get("select mac from cell where ns = 'audit' and k = ?", first.session)?.["mac"]).toEqual(new Uint8Array(16));
+      expect(faultsOf(heart, after.session)).toEqual([]);
+    },
+  );
+
   test("a session that two processes saw grow is committed to at its whole size in the end", () => {
     using one = openIn(dir.path);
     using two = openIn(dir.path);

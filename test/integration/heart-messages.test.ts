@@ -2,15 +2,21 @@ import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { verifyHeart } from "../../src/heart/care/verify.ts";
+import { putCell } from "../../src/heart/cells.ts";
 import { readKeyFile } from "../../src/heart/key-file.ts";
 import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
 import { rowMac } from "../../src/heart/mac.ts";
-import { writeMeta } from "../../src/heart/writer.ts";
+import { writeMeta } from "../../src/heart/meta.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
-import type { OpenHeart } from "../../src/heart/open.ts";
+import { type OpenHeart, withStoredHeart } from "../../src/heart/open.ts";
+import { Namespace } from "../../src/heart/tables.ts";
+import { WritingSession } from "../../src/heart/writer.ts";
+import { BOTTOM } from "../../src/lib/label.ts";
+import { ok } from "../../src/lib/result.ts";
 import type { MessageId, Millis, SessionId } from "../../src/lib/brand.ts";
 import type { ReplyFacts, Span } from "../../src/lib/message.ts";
-import { draft, must, openIn, placeIn, raw, say, talk, textOf, texts } from "../support/heart.ts";
+import { BUILD, draft, must, openIn, placeIn, raw, say, talk, textOf, texts } from "../support/heart.ts";
 import { tempDir } from "../support/noctem.ts";
 
 const REPLY: ReplyFacts = {
@@ -134,6 +140,31 @@ describe("messages", () => {
   });
 });
 
+test("a writing session goes on from what stands, whoever wrote it: it remembers only what nobody has touched since", () => {
+  using dir = tempDir();
+  openIn(dir.path)[Symbol.dispose]();
+  const deps = heartDeps();
+  const place = placeIn(dir.path);
+  const result = withStoredHeart(deps, place, ({ db, mac }) => {
+    const { clock, random, writer } = deps;
+    const writing = new WritingSession(db, { file: place.file, mac, clock, random, writer, buildDate: BUILD });
+    const put = (key: string): number =>
+      must(
+        writing.transact((stamps) => ok(putCell(db, mac, stamps, { ns: Namespace.STATE, key, value: "x", label: BOTTOM }).hlc as number)),
+      );
+    put("a");
+    const far = put("b") + 100_000_000;
+    writeMeta(db, mac, ["hlc", far]);
+    expect(put("c")).toBeGreaterThan(far);
+    using other = raw(dir.path);
+    writeMeta(other, mac, ["hlc", 2 * far]);
+    expect(put("d")).toBeGreaterThan(2 * far);
+    return ok(undefined);
+  });
+  expect(result.ok).toBe(true);
+  expect(must(verifyHeart(deps, place)).faults).toEqual([]);
+});
+
 describe("stamps from a wild clock, come by a merge", () => {
   /** What a merge leaves: rows stamped 460 days ahead, while the heart's own clock is where it was. */
   function afterMerge(folder: string, now: Millis, picks: number) {
@@ -144,7 +175,7 @@ describe("stamps from a wild clock, come by a merge", () => {
     for (let i = 0; i < picks; i++) must(wild.show(session, messages[1]?.id as MessageId));
     using db = raw(folder);
     const { key } = must(readKeyFile(readFileSync(join(placeIn(folder).keysDir, "heart.json")), heartDeps().crypto));
-    writeMeta(db, rowMac(heartDeps().crypto, key), "hlc", hlcOf(now));
+    writeMeta(db, rowMac(heartDeps().crypto, key), ["hlc", hlcOf(now)]);
     return { session, messages };
   }
   const now = Date.parse("2026-05-01") as Millis;

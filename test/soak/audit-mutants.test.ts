@@ -10,6 +10,7 @@ const TESTS = [
   "integration/audit.test.ts",
   "integration/audit-tampering.test.ts",
   "integration/audit-forks.test.ts",
+  "integration/audit-groups.test.ts",
 ];
 /** Milliseconds for the tests of one bug, which end at the first that fails. */
 const LIMIT = 5 * 60_000;

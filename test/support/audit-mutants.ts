@@ -110,6 +110,35 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
     from: "first === undefined || here.some((one) => agree(one, version, crypto))",
     to: "first === undefined || here.length > 0",
   },
-  { name: "a session goes on where the file was changed under it", file: "src/heart/audit.ts", from: 'return ok("moved");', to: "void 0;" },
+  {
+    name: "a session goes on where the file was changed under it",
+    file: "src/heart/audit.ts",
+    from: 'if (note !== after || (after !== null && Number(before?.["actor"]) !== stamps.actor)) return null;',
+    to: "void note;",
+  },
+  {
+    name: "a checkpoint is written over whatever stands there",
+    file: "src/heart/cells.ts",
+    from: "where ns = ? and k = ? and mac = ?",
+    to: "where ns = ? and k = ? and ? is not null",
+  },
+  {
+    name: "of entries in one row the first is read",
+    file: "src/heart/leaf-groups.ts",
+    from: "return leaves.length > MOST_IN_ROW.leaves ? [body] : leaves;",
+    to: "return leaves.slice(0, 1);",
+  },
+  {
+    name: "a row may have lines without end",
+    file: "src/heart/leaf-groups.ts",
+    from: "return leaves.length > MOST_IN_ROW.leaves ? [body] : leaves;",
+    to: 'return body.split(BORDER).filter((leaf) => leaf !== "");',
+  },
+  {
+    name: "a copy of an entry is no fault",
+    file: "src/audit/versions.ts",
+    from: "if (copied !== null && !findings.some",
+    to: "if (copied !== null && copied < 0 && !findings.some",
+  },
   { name: "a session that still grows is forgotten", file: "src/audit/heads.ts", from: "const MOST_LIVE = 8;", to: "const MOST_LIVE = 0;" },
 ];

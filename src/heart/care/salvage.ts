@@ -7,7 +7,7 @@ import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.t
 import { countStreams, floorsOf, readStream, rebuildStreams, sumFloors, type Stream } from "../streams.ts";
 import { CELL, ENTRY, MERGED, MESSAGE, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
-import { writeMeta } from "../writer.ts";
+import { writeMeta } from "../meta.ts";
 
 /** A table of a heart as its file stores it. */
 export interface StoredTable {
@@ -215,9 +215,9 @@ export class Salvage {
     const replica = this.#notes.get("replica");
     const last = this.#notes.get("hlc");
     const own = this.#db.get("select coalesce(max(hlc), 0) as last from actor where device = ?", replica ?? null)?.["last"];
-    writeMeta(this.#db, this.#mac, "heart", heart);
-    writeMeta(this.#db, this.#mac, "replica", replica instanceof Uint8Array ? replica : random.bytes(16));
-    writeMeta(this.#db, this.#mac, "hlc", typeof last === "number" ? last : Number(own ?? 0));
+    writeMeta(this.#db, this.#mac, ["heart", heart]);
+    writeMeta(this.#db, this.#mac, ["replica", replica instanceof Uint8Array ? replica : random.bytes(16)]);
+    writeMeta(this.#db, this.#mac, ["hlc", typeof last === "number" ? last : Number(own ?? 0)]);
   }
 
   /** Against the sealed summary. Where that is lost, what was found counts as all. */

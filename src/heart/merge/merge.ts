@@ -8,7 +8,7 @@ import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
 import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
 import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
-import { readMeta, writeMeta } from "../writer.ts";
+import { readMeta, writeMeta } from "../meta.ts";
 import {
   applyAside,
   applyBodied,
@@ -225,7 +225,7 @@ const hasGaps = (db: SqlDatabase): boolean => db.get("select 1 from main.vv inde
 
 function followClock({ db, mac }: MergeContext, source: Source, fence: Hlc): void {
   const last = Number(readMeta(db, "hlc")?.["v"] ?? 0);
-  if (source.last > last && source.last <= fence) writeMeta(db, mac, "hlc", source.last);
+  if (source.last > last && source.last <= fence) writeMeta(db, mac, ["hlc", source.last]);
 }
 
 const CHANGED_TASKS = "select elem from temp.changed";

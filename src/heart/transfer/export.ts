@@ -10,7 +10,7 @@ import type { SqlRow, SqlValue } from "../sql.ts";
 import { Namespace } from "../tables.ts";
 import { heartTasks } from "../tasks.ts";
 import { typedStore, type TypedStore } from "../typed-store.ts";
-import { readMeta } from "../writer.ts";
+import { readMeta } from "../meta.ts";
 import { FORMAT, FORMAT_VERSION, type DataLine, type EndLine, type HeaderLine, type LineOf } from "./format.ts";
 import type { ReadableHeart } from "./reading.ts";
 

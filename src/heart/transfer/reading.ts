@@ -8,7 +8,7 @@ import type { HeartError } from "../port.ts";
 import type { HeartDeps } from "../ports.ts";
 import { isExactSchema, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
 import type { SqlDatabase } from "../sql.ts";
-import { readMeta } from "../writer.ts";
+import { readMeta } from "../meta.ts";
 
 /** A heart on a connection of its own that cannot write. */
 export interface ReadableHeart extends Disposable {
