@@ -1,7 +1,8 @@
 /**
- * Decides whether a model that works on one thread is bound to one core. Each token is worked on by two of the runtime's threads, one after the other; where
- * the second one's core has gone to sleep, which on a virtual machine it leaves to its host, waking it cost up to a sixth of a small model's speed. On the
- * core that the first one has just left nothing has to wake.
+ * Decides whether a model that works on one thread is bound to one core while it answers step by step: with a grammar, or where tokens cannot be made
+ * ahead. Each token is then worked on by two of the runtime's threads, one after the other; where the second one's core has gone to sleep, which on a
+ * virtual machine it leaves to its host, waking it cost up to a sixth of a small model's speed. On the core that the first one has just left nothing has
+ * to wake.
  *
  * Bound is not better everywhere: another program may be bound to the same core, or it may be a slow one of several kinds. So both ways are tried against
  * each other when work begins after a pause, and again when steps get slow, and free it is where that is clearly faster.

@@ -53,10 +53,10 @@ async function answer(decoder: Decoder, plan: readonly number[], onToken: () => 
   const said: Token[] = [];
   let next = [1, 2, 3] as Token[];
   for (let index = 0; index < TOKENS; index++) {
-    const token = await generation.next(next, plan[index % plan.length] ?? 1);
-    if (token === null) throw new Error("nobody interrupted it");
-    said.push(token);
-    next = [token];
+    const step = await generation.next(next, plan[index % plan.length] ?? 1);
+    if (step === null) throw new Error("nobody interrupted it");
+    said.push(step.token);
+    next = [step.token];
     onToken();
   }
   await generation.close();

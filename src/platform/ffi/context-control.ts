@@ -1,14 +1,17 @@
 /**
- * Two things that llama.cpp's context can do and the addon does not let it.
+ * Three things that llama.cpp's context can do and the addon does not let it.
  *
  * Threads that last: the addon attaches none, so ggml starts its threads anew for every token; under Bun they then land beside the addon's own
  * worker, and two threads on two cores made 0.58 of the speed that they make with a pool (0.98 of llama-bench's).
  *
  * Stopping in the middle of a batch: the addon hears nothing until a batch is over, which takes seconds on a slow computer.
+ *
+ * Running ahead: the addon makes one token when it is asked for one (see `token-loop.ts`).
  */
 import { dlopen, type Pointer } from "bun:ffi";
 import { readFileSync } from "node:fs";
 import { nativeObjects } from "./native-object.ts";
+import { type TokenLoop, type TokenLoops, tokenLoops } from "./token-loop.ts";
 
 /**
  * Bytes into the addon's objects, in this very build of node-llama-cpp. Nothing rests on them alone: `attach` believes a pointer only when
@@ -21,9 +24,11 @@ const PARAMS = 1024;
 const PARAMS_THREADS = 512;
 
 export interface ContextControl extends Disposable {
+  /** `null` where there can be none; answers are then made step by step. */
+  readonly loop: TokenLoop | null;
   /**
-   * Lets the next batch run on as many lasting threads; 1 takes them away, because idle ones would look for work and burn a core.
-   * Only while nothing is decoded.
+   * Lets the next batch run on as many threads, and lasting ones; 1 takes those away, because idle ones would look for work and burn a core.
+   * Only while nothing is decoded, but for what the loop decodes: that goes on with them from its next token on.
    */
   use(threads: number): void;
   /**
@@ -36,7 +41,7 @@ export interface ContextControl extends Disposable {
    * fails and llama.cpp forgets the tokens of that batch. What a GPU computes ends by itself.
    */
   interrupt(wanted: boolean): void;
-  /** Frees all of it. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
+  /** Ends and frees all of it. Only after the context is gone: llama.cpp touches a pool once more after it was taken away. */
   [Symbol.dispose](): void;
 }
 
@@ -51,8 +56,11 @@ export interface ContextLibraries {
   attach(context: object, model: object, facts: ContextFacts): ContextControl | null;
 }
 
-/** While the libraries' files are still there: they are opened by path, and that gives the copies that are loaded. */
-export function contextLibraries(): ContextLibraries | null {
+/**
+ * While the libraries' files are still there: they are opened by path, and that gives the copies that are loaded. `ahead`: whether there are to be loops;
+ * they were never tried with a GPU.
+ */
+export function contextLibraries(ahead: boolean): ContextLibraries | null {
   try {
     const maps = readFileSync("/proc/self/maps", "utf8");
     const loaded = [...new Set([...maps.matchAll(/ (\/\S+\.so)$/gmu)].map(([, path]) => path ?? ""))];
@@ -61,16 +69,19 @@ export function contextLibraries(): ContextLibraries | null {
       if (found.length !== 1 || found[0] === undefined) throw new Error(`${found.length} libraries are ${name}`);
       return found[0];
     };
-    return openLibraries(only(/\/libllama\.v[^/]*\.so$/u), only(/\/libggml-base\.so$/u), only(/\/libggml-cpu-[^/]*\.so$/u));
+    const llama = only(/\/libllama\.v[^/]*\.so$/u);
+    const loops = ahead ? tokenLoops(llama) : null;
+    return openLibraries(llama, only(/\/libggml-base\.so$/u), only(/\/libggml-cpu-[^/]*\.so$/u), loops);
   } catch {
     return null;
   }
 }
 
-function openLibraries(llamaPath: string, basePath: string, cpuPath: string): ContextLibraries {
+function openLibraries(llamaPath: string, basePath: string, cpuPath: string, loops: TokenLoops | null): ContextLibraries {
   const llama = dlopen(llamaPath, {
     llama_n_ctx: { args: ["ptr"], returns: "u32" },
     llama_n_threads: { args: ["ptr"], returns: "i32" },
+    llama_set_n_threads: { args: ["ptr", "i32", "i32"], returns: "void" },
     llama_attach_threadpool: { args: ["ptr", "ptr", "ptr"], returns: "void" },
     llama_detach_threadpool: { args: ["ptr"], returns: "void" },
     llama_set_abort_callback: { args: ["ptr", "ptr", "ptr"], returns: "void" },
@@ -96,31 +107,37 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string): Co
       if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize || llama.llama_n_threads(pointer) !== inForce) return null;
       const endWanted = nativeObjects().flag();
       llama.llama_set_abort_callback(pointer, endWanted.isSet, endWanted.address);
+      const loop = loops?.open(pointer) ?? null;
       const pools = new Map<number, Pointer>();
-      let attached: number | null = null;
+      // None of ours yet, whatever the addon has set.
+      let inUse = 0;
+      /** A pool of just this many: threads beyond those that work would look for work between two tokens. */
+      const poolOf = (threads: number): Pointer | null => {
+        const pool = threads > 1 ? (pools.get(threads) ?? newPool(threads)) : null;
+        if (pool !== null) pools.set(threads, pool);
+        return pool;
+      };
       return {
+        loop,
         use(threads) {
-          if (threads === (attached ?? 1)) return;
-          // A pool of just this many: threads beyond those that work would look for work between two tokens.
-          const pool = threads > 1 ? (pools.get(threads) ?? newPool(threads)) : null;
-          if (pool === null) {
-            llama.llama_detach_threadpool(pointer);
-            attached = null;
-            return;
-          }
-          pools.set(threads, pool);
-          llama.llama_attach_threadpool(pointer, pool, pool);
-          attached = threads;
+          if (threads === inUse) return;
+          inUse = threads;
+          const pool = poolOf(threads);
+          if (loop?.running) return loop.use(threads, pool);
+          llama.llama_set_n_threads(pointer, threads, threads);
+          if (pool === null) llama.llama_detach_threadpool(pointer);
+          else llama.llama_attach_threadpool(pointer, pool, pool);
         },
         rest() {
           // The next batch wakes it. A pool that another took the place of sleeps already: llama.cpp sees to that.
-          const pool = attached === null ? undefined : pools.get(attached);
+          const pool = pools.get(inUse);
           if (pool !== undefined) cpu.ggml_threadpool_pause(pool);
         },
         interrupt(wanted) {
           endWanted.set(wanted);
         },
         [Symbol.dispose]() {
+          loop?.[Symbol.dispose]();
           for (const pool of pools.values()) cpu.ggml_threadpool_free(pool);
           pools.clear();
           endWanted[Symbol.dispose]();

@@ -1,6 +1,6 @@
 /** Looks into native objects of an addon: the one place that reads addresses. Every answer is checked by whoever asks; 0 means "nothing". */
-import { cc, dlopen, type Pointer } from "bun:ffi";
-import { closeSync, writeSync } from "node:fs";
+import type { Pointer } from "bun:ffi";
+import { compileC } from "./compile-c.ts";
 import source from "./native.c" with { type: "text" };
 
 export interface NativeObjects {
@@ -36,41 +36,29 @@ let known: NativeObjects | undefined;
 /** Compiles its few lines of C on the first call (7 ms). Throws where that is not possible. */
 export function nativeObjects(): NativeObjects {
   if (known !== undefined) return known;
-  // TinyCC opens its source by path, and nothing inside a compiled program has one that it can open: so it gets a file in memory.
-  const libc = dlopen("libc.so.6", { memfd_create: { args: ["cstring", "u32"], returns: "i32" } });
-  const file = libc.symbols.memfd_create(Buffer.from("native.c\0"), 1);
-  if (file < 0) throw new Error("no file in memory");
-  try {
-    writeSync(file, source);
-    const { symbols } = cc({
-      source: `/proc/self/fd/${file}`,
-      symbols: {
-        // Bun fills in `napi_env`, which takes a place in the call all the same: without the null, the object would arrive there.
-        noctem_unwrap: { args: ["napi_env", "napi_value"], returns: "u64" },
-        noctem_word: { args: ["u64"], returns: "u64" },
-        noctem_flag_new: { args: [], returns: "u64" },
-        noctem_flag_set: { args: ["u64", "u8"], returns: "void" },
-        noctem_flag_free: { args: ["u64"], returns: "void" },
-        noctem_is_set_code: { args: [], returns: "u64" },
-      },
-    });
-    const compiled = symbols as unknown as Compiled;
-    known = {
-      addressOf: (object) => compiled.noctem_unwrap(null, object),
-      word: (address) => compiled.noctem_word(address),
-      flag() {
-        const flag = compiled.noctem_flag_new();
-        if (flag === 0n) throw new Error("no memory");
-        return {
-          address: Number(flag) as Pointer,
-          isSet: Number(compiled.noctem_is_set_code()) as Pointer,
-          set: (value) => compiled.noctem_flag_set(flag, value ? 1 : 0),
-          [Symbol.dispose]: () => compiled.noctem_flag_free(flag),
-        };
-      },
-    };
-    return known;
-  } finally {
-    closeSync(file);
-  }
+  const symbols = compileC(source, {
+    // Bun fills in `napi_env`, which takes a place in the call all the same: without the null, the object would arrive there.
+    noctem_unwrap: { args: ["napi_env", "napi_value"], returns: "u64" },
+    noctem_word: { args: ["u64"], returns: "u64" },
+    noctem_flag_new: { args: [], returns: "u64" },
+    noctem_flag_set: { args: ["u64", "u8"], returns: "void" },
+    noctem_flag_free: { args: ["u64"], returns: "void" },
+    noctem_is_set_code: { args: [], returns: "u64" },
+  });
+  const compiled = symbols as unknown as Compiled;
+  known = {
+    addressOf: (object) => compiled.noctem_unwrap(null, object),
+    word: (address) => compiled.noctem_word(address),
+    flag() {
+      const flag = compiled.noctem_flag_new();
+      if (flag === 0n) throw new Error("no memory");
+      return {
+        address: Number(flag) as Pointer,
+        isSet: Number(compiled.noctem_is_set_code()) as Pointer,
+        set: (value) => compiled.noctem_flag_set(flag, value ? 1 : 0),
+        [Symbol.dispose]: () => compiled.noctem_flag_free(flag),
+      };
+    },
+  };
+  return known;
 }

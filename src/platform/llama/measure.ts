@@ -21,6 +21,7 @@ const BUDGET = 3000;
 const BATCH = 64;
 /** Steps of one token whose median is a sample. */
 const STEPS = 12;
+const GREEDY = { temperature: 0, topP: 1, topK: 1, minP: 0, seed: 0, grammar: null } as const;
 
 /**
  * Rounds over all counts instead of one count after the other: a neighbour that wakes up for a second then disturbs all of them alike. Ends with an empty
@@ -30,25 +31,13 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
   const { decoder, cores, monotonic, signal } = options;
   const batchSize = Math.min(BATCH, options.contextSize >> 2);
   const batch = Array.from({ length: batchSize }, (_, index) => options.sample[index % options.sample.length] ?? (0 as Token));
-  const single = batch.slice(0, 1);
   const times = new Map(candidates(cores).map((threads) => [threads, { batch: [] as number[], step: [] as number[] }]));
-  const generation = decoder.open({ temperature: 0, topP: 1, topK: 1, minP: 0, seed: 0, grammar: null });
-  /** The whole way of a token, logits and sampling included: what happens between two steps decides whether spinning threads help. */
-  const stepped = async (threads: number): Promise<number> => {
-    const before = monotonic();
-    await generation.next(single, threads);
-    return monotonic() - before;
-  };
-  const timed = async (tokens: readonly Token[], threads: number): Promise<number> => {
-    const before = monotonic();
-    await decoder.feed(tokens, threads);
-    return monotonic() - before;
-  };
 
   // The first touch of the weights brings pages in and builds caches; it says nothing about threads.
-  const warmUp = await timed(batch.slice(0, 16), cores);
+  const before = monotonic();
+  await decoder.feed(batch.slice(0, 16), cores);
   const start = monotonic();
-  const slow = warmUp > BUDGET / 10;
+  const slow = start - before > BUDGET / 10;
   const rounds = slow ? 1 : 3;
   const steps = slow ? 2 : STEPS / rounds;
   const tokens = slow ? batch.slice(0, 16) : batch;
@@ -58,12 +47,21 @@ export async function measureThreads(options: MeasureOptions): Promise<ThreadPla
       if (signal.aborted || (monotonic() - start > BUDGET && sample.batch.length === 0 && threads > 2)) break;
       options.onCount(threads);
       await decoder.keep(0);
-      sample.batch.push((await timed(tokens, threads)) / tokens.length);
-      for (let step = 0; step < steps && !signal.aborted; step++) sample.step.push(await stepped(threads));
+      // As answers are made, logits and sampling included: what happens between two steps decides whether spinning threads help.
+      const answer = decoder.open({ ...GREEDY, ahead: { limit: steps + 1, end: null } });
+      try {
+        let step = await answer.next(tokens, threads);
+        if (step !== null) sample.batch.push(step.ms / tokens.length);
+        for (let left = steps; left > 0 && step !== null && !signal.aborted; left--) {
+          step = await answer.next([step.token], threads);
+          if (step !== null) sample.step.push(step.ms);
+        }
+      } finally {
+        await answer.close();
+      }
     }
     if (monotonic() - start > BUDGET) break;
   }
-  await generation.close();
   await decoder.keep(0);
   const samples = [...times].flatMap(([threads, { batch, step }]): ThreadSample[] =>
     batch.length === 0 || step.length === 0 ? [] : [{ threads, promptTokensPerSecond: rate(batch), generateTokensPerSecond: rate(step) }],

@@ -102,7 +102,9 @@ export class LoadedLlama {
         return err({ kind: "prompt-too-long", promptTokens: prompt.length, contextSize: this.contextSize });
       if (prompt.length === 0) return err({ kind: "prompt-too-long", promptTokens: 0, contextSize: this.contextSize });
       using _interrupted = this.#parts.decoder.heed(signal);
-      const generation = this.#parts.decoder.open({ ...request, grammar: grammar.value });
+      const ahead = { limit: Math.min(request.maxTokens ?? Infinity, this.contextSize - prompt.length), end: this.#turnEnd.token };
+      const generation = this.#parts.decoder.open({ ...request, grammar: grammar.value, ahead });
+      using _running = generation.ahead ? this.#parts.clock.begin() : null;
       try {
         return await this.#run({ request, prompt, pieces: pieces.value, generation, emit, signal, start, json: grammar.value !== null });
       } finally {
@@ -191,19 +193,19 @@ export class LoadedLlama {
     let promptEnd = 0;
     let last = 0;
     for (;;) {
-      const before = clock.now();
       const threads = this.#threadsFor(input.length);
-      const seated = this.#takeSeat(input.length, threads);
-      const token = await clock.step(generation.next(input, threads));
+      const seated = this.#takeSeat(input.length, threads, generation);
+      const step = await clock.step(generation.next(input, threads));
       const now = clock.now();
-      if (token === null) {
+      if (step === null) {
         if (promptEnd === 0) return err({ kind: "cancelled" });
         stop = "cancelled";
         break;
       }
-      // Only single tokens are alike enough to be compared.
-      if (input.length === 1) this.#generateThreads.observe(now - before, now);
-      if (seated) this.#seat.observe(now - before, now);
+      const { token, ms } = step;
+      // Only single tokens are alike enough to be compared, and one that was made ahead may be of the count before.
+      if (input.length === 1 && step.threads === threads) this.#generateThreads.observe(ms, now);
+      if (seated) this.#seat.observe(ms, now);
       if (promptEnd === 0) {
         promptEnd = now;
         emit({ type: "prompt", tokens: prompt.length, cached, ms: Math.round(now - start) });
@@ -275,11 +277,11 @@ export class LoadedLlama {
   }
 
   /** Takes one core, or lets go of it, for the step that comes. Returns whether that step tells the one from the other. */
-  #takeSeat(tokens: number, threads: number): boolean {
+  #takeSeat(tokens: number, threads: number, { ahead }: Generation): boolean {
     const { cores, clock, decoder } = this.#parts;
     // A core is not shared with another model's step, which may have more threads; nor with those that a context has where their number cannot be changed:
-    // two that wait for each other on one core took two seconds for a token.
-    const alone = tokens === 1 && threads === 1 && clock.idle && decoder.kind === "native";
+    // two that wait for each other on one core took two seconds for a token. And one thread that makes all the tokens itself has nobody to wait for.
+    const alone = !ahead && tokens === 1 && threads === 1 && clock.idle && decoder.kind === "native";
     cores?.set(alone && this.#seat.bound);
     return alone && cores !== null;
   }

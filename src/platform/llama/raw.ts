@@ -1,9 +1,9 @@
 /**
  * The one place that reaches into node-llama-cpp's internals: the native context and sampler below its public classes.
  *
- * Three things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
+ * Four things need it. Thread counts: a batch of a prompt and a single token want different ones (0.43 of the speed on two cores when they share one), and
  * only `setThreads` on the native context changes them. Time: the public `evaluate()` spends 0.4 ms a token on promises and locks, 4% of the starter
- * model's speed. And stopping in the middle of a batch. `openDecoder` checks that everything needed is there and works, and falls back to the public
+ * model's speed. Stopping in the middle of a batch. And tokens made ahead of the one who reads them. `openDecoder` checks that everything needed is there and works, and falls back to the public
  * interface when an update moved it.
  */
 import {
@@ -15,6 +15,7 @@ import {
   type Token,
 } from "node-llama-cpp";
 import type { ContextControl, ContextLibraries } from "../ffi/context-control.ts";
+import { AheadGeneration } from "./run-ahead.ts";
 
 export interface Sampling {
   readonly temperature: number;
@@ -23,6 +24,16 @@ export interface Sampling {
   readonly minP: number;
   readonly seed: number;
   readonly grammar: LlamaGrammar | null;
+  /** Lets tokens be made before they are asked for, where that is possible; without it none is. */
+  readonly ahead?: RunAhead;
+}
+
+/** Where running ahead would be in vain. Nothing is wrong with asking for more. */
+export interface RunAhead {
+  /** Tokens that the caller will take at most. */
+  readonly limit: number;
+  /** Ends a turn besides the model's own end tokens. */
+  readonly end: Token | null;
 }
 
 /** One KV sequence. Callers take turns: nothing here may run at the same time as anything else of the same decoder. */
@@ -48,9 +59,18 @@ export interface Decoder extends Disposable {
 /** Anything else makes "probabilities" mean: of those few that the filters left over. */
 const UNFILTERED = { temperature: 1, topK: 0, topP: 1, minP: 0 } as const;
 
+export interface Step {
+  readonly token: Token;
+  /** Milliseconds that it took to make it, and the threads that were at it: with tokens made ahead, some time ago and maybe on other ones than asked for. */
+  readonly ms: number;
+  readonly threads: number;
+}
+
 export interface Generation {
+  /** Tokens are made before they are asked for, on one thread alone. */
+  readonly ahead: boolean;
   /** Evaluates `tokens` (at least one) and samples what follows them. `null` where it was interrupted: then none of the tokens is held. */
-  next(tokens: readonly Token[], threads: number): Promise<Token | null>;
+  next(tokens: readonly Token[], threads: number): Promise<Step | null>;
   close(): Promise<void>;
 }
 
@@ -142,7 +162,7 @@ class NativeDecoder implements Decoder {
   readonly #model: LlamaModel;
   readonly #control: ContextControl | null;
   #signal: AbortSignal | null = null;
-  /** In force; 0 before the first batch. */
+  /** In force, where nobody else keeps them; 0 before the first batch. */
   #threads = 0;
 
   constructor(model: LlamaModel, native: NativeParts, control: ContextControl | null) {
@@ -161,13 +181,7 @@ class NativeDecoder implements Decoder {
 
   async keep(count: number): Promise<number> {
     if (count >= this.held.length) return this.held.length;
-    const { context } = this.#native;
-    // A sliding window may have forgotten what stands before the cut; then nothing of the state is usable.
-    const cut =
-      count > 0 &&
-      context.getSequenceKvCacheMinPosition(SEQUENCE) <= 0 &&
-      context.removeTokenCellsFromSequence(SEQUENCE, count, this.held.length);
-    if (cut) this.held.length = count;
+    if (this.#cut(count, this.held.length)) this.held.length = count;
     else this.#forget();
     return this.held.length;
   }
@@ -191,18 +205,47 @@ class NativeDecoder implements Decoder {
     };
   }
 
-  open({ grammar, temperature, topK, topP, minP, seed }: Sampling): Generation {
+  open(sampling: Sampling): Generation {
+    return this.#openAhead(sampling) ?? this.#openStepwise(sampling);
+  }
+
+  #openAhead({ grammar, ahead, ...settings }: Sampling): Generation | null {
+    const control = this.#control;
+    const loop = control?.loop;
+    if (!control || !loop || !ahead || grammar !== null) return null;
+    const sampler = loop.sampler(settings);
+    if (sampler === null) return null;
+    return new AheadGeneration({
+      loop,
+      sampler,
+      ahead,
+      held: this.held,
+      decode: async (tokens, threads) => (await this.#decode(tokens, threads, true)) !== null,
+      use: (threads) => control.use(threads),
+      interrupted: () => this.#signal?.aborted === true,
+      interrupt: (wanted) => control.interrupt(wanted),
+      drop: (end) => {
+        if (!this.#cut(this.held.length, end)) this.#forget();
+      },
+      forget: () => this.#forget(),
+      rest: () => control.rest(),
+    });
+  }
+
+  #openStepwise({ grammar, temperature, topK, topP, minP, seed }: Sampling): Generation {
     const sampler = this.#native.newSampler();
     const state = grammar ? new LlamaGrammarEvaluationState({ model: this.#model, grammar }) : null;
     const grammarEvaluationState = state ? property<object>(state, "_state") : undefined;
     sampler.applyConfig({ temperature, topK, topP, minP, seed, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) });
     return {
+      ahead: false,
       next: async (tokens, threads) => {
+        const before = performance.now();
         const logits = await this.#decode(tokens, threads, true);
         if (logits === null) return null;
         const token = await this.#native.context.sampleToken(logits, sampler);
         if (token === -1) throw new Error("llama.cpp found no token to sample");
-        return token;
+        return { token, ms: performance.now() - before, threads };
       },
       close: async () => {
         sampler.dispose();
@@ -229,11 +272,8 @@ class NativeDecoder implements Decoder {
   /** Returns the index of the last token's logits; `null` where it was interrupted. */
   async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number | null> {
     const { context } = this.#native;
-    if (threads !== this.#threads) {
-      context.setThreads(threads);
-      this.#control?.use(threads);
-      this.#threads = threads;
-    }
+    if (this.#control !== null) this.#control.use(threads);
+    else if (threads !== this.#threads) context.setThreads((this.#threads = threads));
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();
     const [logits] = context.addToBatch(SEQUENCE, this.held.length, Uint32Array.from(tokens), wanted);
@@ -251,6 +291,13 @@ class NativeDecoder implements Decoder {
     }
     for (const token of tokens) this.held.push(token);
     return logits ?? 0;
+  }
+
+  /** Drops the state from `start` to `end`. False where that is not possible; then nothing of the state is usable. */
+  #cut(start: number, end: number): boolean {
+    const { context } = this.#native;
+    // A sliding window may have forgotten what stands before the cut.
+    return start > 0 && context.getSequenceKvCacheMinPosition(SEQUENCE) <= 0 && context.removeTokenCellsFromSequence(SEQUENCE, start, end);
   }
 
   #forget(): void {
@@ -290,17 +337,19 @@ class PublicDecoder implements Decoder {
     return { [Symbol.dispose]: () => undefined };
   }
 
-  open({ grammar, ...sampling }: Sampling): Generation {
+  open({ grammar, ahead: _none, ...sampling }: Sampling): Generation {
     const sequence = this.#sequence;
     const grammarEvaluationState = grammar ? new LlamaGrammarEvaluationState({ model: sequence.model, grammar }) : undefined;
     let tokens: AsyncGenerator<Token, void, Token | Token[] | undefined> | undefined;
     return {
-      async next(input) {
+      ahead: false,
+      async next(input, threads) {
+        const before = performance.now();
         const options = { ...sampling, yieldEogToken: true, ...(grammarEvaluationState ? { grammarEvaluationState } : {}) };
         const step = tokens ? tokens.next([...input]) : (tokens = sequence.evaluate([...input], options)).next();
         const { value } = await step;
         if (value === undefined) throw new Error("llama.cpp found no token to sample");
-        return value;
+        return { token: value, ms: performance.now() - before, threads };
       },
       async close() {
         await tokens?.return();

@@ -52,7 +52,7 @@ export async function loadRuntime(gpu: "auto" | "off"): Promise<Runtime> {
     },
   });
   // Before the files go.
-  const control = contextLibraries();
+  const control = contextLibraries(llama.gpu === false);
   const devices = llama.gpu === false ? [] : await llama.getGpuDeviceNames();
   return {
     llama,

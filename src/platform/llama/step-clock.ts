@@ -27,14 +27,20 @@ export class StepClock {
     this.#since = this.#monotonic();
   }
 
-  async step<T>(work: Promise<T>): Promise<T> {
+  /** Something native runs until this is disposed of, also between steps of it. */
+  begin(): Disposable {
     this.#running++;
     this.#since = this.#monotonic();
-    try {
-      return await work;
-    } finally {
-      this.#running--;
-      this.#since = this.#monotonic();
-    }
+    return {
+      [Symbol.dispose]: () => {
+        this.#running--;
+        this.#since = this.#monotonic();
+      },
+    };
+  }
+
+  async step<T>(work: Promise<T>): Promise<T> {
+    using _running = this.begin();
+    return await work;
   }
 }
