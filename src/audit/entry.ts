@@ -1,17 +1,27 @@
 import * as v from "valibot";
 import { canonicalJson, type Json } from "../lib/canonical-json.ts";
+import { type FieldText, objectText, quick } from "./entry-fields.ts";
 
 /**
  * Entries of the audit log. What is stored, hashed and verified is the canonical text (RFC 8785) itself, never a value made from it again. Integers and
  * strings only: nothing in it may have two spellings.
  */
-const hex = (bytes: number) => v.pipe(v.string(), v.regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`)));
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const hex = (bytes: number) => {
+  const form = new RegExp(`^[0-9a-f]{${bytes * 2}}$`);
+  return quick(v.pipe(v.string(), v.regex(form)), (value) => (typeof value === "string" && form.test(value) ? `"${value}"` : null));
+};
+const count = quick(v.pipe(v.number(), v.safeInteger(), v.minValue(0)), (value) =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? JSON.stringify(value) : null,
+);
+const LONGEST = 4000;
 /** An escape can spell half a character, which has no bytes. */
-const text = v.pipe(
-  v.string(),
-  v.maxLength(4000),
-  v.check((value) => value.isWellFormed()),
+const text = quick(
+  v.pipe(
+    v.string(),
+    v.maxLength(LONGEST),
+    v.check((value) => value.isWellFormed()),
+  ),
+  (value) => (typeof value === "string" && value.length <= LONGEST && value.isWellFormed() ? JSON.stringify(value) : null),
 );
 const label = v.strictObject({
   c: v.pipe(count, v.maxValue(4)),
@@ -140,8 +150,14 @@ const MOST = 64 * 1024;
 
 /** Throws on what is no entry: a bug. */
 export function entryText(entry: AuditEntry): string {
-  return canonicalJson(v.parse(schemaOf(entry) ?? EntrySchema, entry) as unknown as Json);
+  return TEXTS.get(entry.kind)?.(entry) ?? canonicalJson(v.parse(schemaOf(entry) ?? EntrySchema, entry) as unknown as Json);
 }
+
+const bySchema = (schema: v.GenericSchema, value: unknown): string | null => {
+  const parsed = v.safeParse(schema, value);
+  return parsed.success ? canonicalJson(parsed.output as Json) : null;
+};
+const TEXTS = new Map<unknown, FieldText>(EntrySchema.options.map(({ entries }) => [entries.kind.literal, objectText(entries, bySchema)]));
 
 /** `null` when it is not an entry, or not its one canonical text: duplicate keys, other orders and other spellings all are something else. */
 export function parseEntry(stored: string): AuditEntry | null {
