@@ -7,13 +7,15 @@
  *   helper devices [--group FOLDER]… [--gone FOLDER]… NODES… -- COMMAND…
  *                                             for root, around all others: enters control groups; lets go of mounts that the cage has nothing of, which bubblewrap would read
  *                                             again and again; what these nodes are cannot be changed, only what is read and written
+ *   helper standby [--group FOLDER]… [--gone FOLDER]… --root FOLDER OPTIONS -- BWRAP ARGS…
+ *                                             around bubblewrap: makes of a cage what is the same whatever it is for, and starts bubblewrap, which waits for its options
  *   helper user-namespace                     prints "made" or "refused": whether what runs here could have privileges of its own
  *   helper landlock-abi                       prints the kernel's Landlock version, or 0
  *
  * It is told everything by its arguments, reads no environment and no file, and ends with 125 and one line on standard error where it
  * cannot do all that it was told: half a cage is none.
  *
- * inside.c and relay.c are what it does in a cage, outside.c what it does around one; system.c is the C library: no more of it than is called here.
+ * inside.c and relay.c are what it does in a cage, outside.c what it does around one, standby.c what it does before there is one; system.c is the C library: no more of it than is called here.
  */
 #define _GNU_SOURCE
 #include "helper.h"
@@ -87,8 +89,9 @@ int main(int count, char **args)
     if (count >= 2 && strcmp(args[1], "overlay") == 0) return overlay(args + 2);
     if (count == 2 && strcmp(args[1], "landlock-abi") == 0) return dprintf(STDOUT_FILENO, "%d\n", landlock_abi()) < 0;
     if (count >= 2 && strcmp(args[1], "devices") == 0) return devices(args + 2);
+    if (count >= 2 && strcmp(args[1], "standby") == 0) return standby(args + 2);
     if (count == 2 && strcmp(args[1], "user-namespace") == 0) return dprintf(STDOUT_FILENO, unshare(CLONE_NEWUSER) == 0 ? "made\n" : "refused\n") < 0;
     errno = 0;
-    die("inside, overlay, devices, user-namespace or landlock-abi");
+    die("inside, overlay, devices, standby, user-namespace or landlock-abi");
     return FAILED;
 }

@@ -136,6 +136,7 @@ static int first_process(char **command)
     sigaddset(&child_ended, SIGCHLD);
     /* Heard only while waiting, so that an end between a look and the wait is not missed. */
     if (sigprocmask(SIG_BLOCK, &child_ended, NULL) != 0 || handle(SIGCHLD, woken) != 0) die("signals");
+    standby_begins();
     pid_t child = fork(), gone;
     if (child < 0) die("fork");
     if (child == 0) {
@@ -154,7 +155,11 @@ static int first_process(char **command)
         int status;
         /* Orphans come here too. */
         while ((gone = waitpid(-1, &status, WNOHANG)) > 0)
-            if (gone == child) return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+            if (gone == child) {
+                int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+                standby_ended(code);
+                return code;
+            }
         if (gone < 0 && errno != EINTR) return FAILED;
         struct pollfd reader = { .fd = STDOUT_FILENO };
         if (ppoll(&reader, 1, NULL, &none) > 0) return FAILED;
@@ -167,6 +172,7 @@ int inside(char **args)
     long port = 0, only_port = -1;
     struct fence fence = { -1, 0, { 0, 0, 0 } };
     int fenced = 0;
+    args = standby_words(args);
     char **at = args;
     /* Whether the network is fenced has to be known before the first path is. */
     for (char **look = args; *look && strcmp(*look, "--") != 0; look++) {

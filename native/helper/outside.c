@@ -125,7 +125,13 @@ none:
 /* Of mount_setattr(2), which the headers that this is built with may not know. */
 struct mount_changes { __u64 set, clear, propagation, owner; };
 #define SETATTR 442
-#define READ_ONLY_NOSUID 3
+#define ALL_BELOW 0x8000
+
+int attribute(const char *path, int attributes, int below)
+{
+    struct mount_changes changes = { .set = (__u64) attributes };
+    return (int) syscall(SETATTR, AT_FDCWD, path, below ? ALL_BELOW : 0, &changes, sizeof changes);
+}
 
 /*
  * Of version 1 by the file of threads: entering with a whole process makes the kernel wait until no process anywhere is being started or ended, which takes 10 ms on an idle computer. This
@@ -138,6 +144,26 @@ static void enter(const char *group)
     snprintf(path, sizeof path, "%s/tasks", group);
     if (access(path, F_OK) != 0) snprintf(path, sizeof path, "%s/cgroup.procs", group);
     put(path, "0");
+}
+
+char **step_aside(char **args, int namespaces)
+{
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    /* Before anything else is done: what cannot be counted is not started. */
+    for (; args[0] && args[1] && strcmp(args[0], "--group") == 0; args += 2) enter(args[1]);
+    if (unshare(CLONE_NEWNS | namespaces) != 0) {
+        /* Root of a container may lack the right, and ordinary users do; both get it in a namespace of their own. */
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS | namespaces) != 0) die("namespaces");
+        put("/proc/self/setgroups", "deny");
+        put("/proc/self/uid_map", "%u %u 1", uid, uid);
+        put("/proc/self/gid_map", "%u %u 1", gid, gid);
+    }
+    /* The host's mounts stay the host's: nothing that is done here is seen there. What the host lets go of meanwhile is let go of here. */
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) die("mounts");
+    /* What cannot be let go of stays: no cage rests on this. */
+    for (; args[0] && args[1] && strcmp(args[0], "--gone") == 0; args += 2) syscall(SYS_umount2, args[1], MNT_DETACH | UMOUNT_NOFOLLOW);
+    return args;
 }
 
 /* Whether the mount that it lies on is read-only. */
@@ -153,25 +179,9 @@ static int is_read_only(const char *path)
  */
 int devices(char **args)
 {
-    uid_t uid = geteuid();
-    gid_t gid = getegid();
-    /* Before anything else is done: what cannot be counted is not started. */
-    for (; args[0] && args[1] && strcmp(args[0], "--group") == 0; args += 2) enter(args[1]);
-    if (unshare(CLONE_NEWNS) != 0) {
-        /* Root of a container may lack the right, and gets it in a namespace of its own. */
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) die("namespaces");
-        put("/proc/self/setgroups", "deny");
-        put("/proc/self/uid_map", "%u %u 1", uid, uid);
-        put("/proc/self/gid_map", "%u %u 1", gid, gid);
-    }
-    /* The host's mounts stay the host's: nothing that is done here is seen there. */
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) die("mounts");
-    /* What cannot be let go of stays: no cage rests on this. */
-    for (; args[0] && args[1] && strcmp(args[0], "--gone") == 0; args += 2) syscall(SYS_umount2, args[1], MNT_DETACH | UMOUNT_NOFOLLOW);
+    char **at = step_aside(args, 0);
     /* All at once where the kernel can (Linux 5.12); whether it did is looked at for each. */
-    struct mount_changes read_only = { .set = READ_ONLY_NOSUID };
-    syscall(SETATTR, AT_FDCWD, "/dev", 0, &read_only, sizeof read_only);
-    char **at = args;
+    attribute("/dev", READ_ONLY | NOSUID, 0);
     for (; *at && strcmp(*at, "--") != 0; at++) {
         if (access(*at, F_OK) != 0 || is_read_only(*at)) continue;
         if (mount(*at, *at, NULL, MS_BIND, NULL) != 0) die("%s", *at);

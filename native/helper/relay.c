@@ -74,7 +74,8 @@ static int listen_on(long port)
     return fd;
 }
 
-static void relay(int listener, const char *path)
+/* `leash`: at its end when whoever holds the other end wants this to end. */
+static void relay(int listener, int leash, const char *path)
 {
     static struct pair pairs[PAIRS];
     for (int i = 0; i < PAIRS; i++) pairs[i].fd[0] = pairs[i].fd[1] = -1;
@@ -83,9 +84,9 @@ static void relay(int listener, const char *path)
     int most = limits(RLIMIT_NOFILE, NULL, &files) == 0 && files.rlim_cur < 2 * PAIRS + 16 ? ((int) files.rlim_cur - 16) / 2 : PAIRS;
     for (;;) {
         /* Those in use alone: the kernel refuses a longer list than there may be descriptors. */
-        struct pollfd polls[1 + 2 * PAIRS];
-        short seen[PAIRS][2] = { 0 }, *told[1 + 2 * PAIRS];
-        nfds_t count = 1;
+        struct pollfd polls[2 + 2 * PAIRS];
+        short seen[PAIRS][2] = { 0 }, *told[2 + 2 * PAIRS];
+        nfds_t count = 2;
         int free_slot = -1;
         for (int i = 0; i < most; i++) {
             struct pair *pair = &pairs[i];
@@ -102,11 +103,13 @@ static void relay(int listener, const char *path)
             }
         }
         polls[0] = (struct pollfd) { .fd = free_slot < 0 ? -1 : listener, .events = POLLIN };
+        polls[1] = (struct pollfd) { .fd = leash };
         if (poll(polls, count, -1) < 0) {
             if (errno != EINTR) exit(FAILED);
             continue;
         }
-        for (nfds_t at = 1; at < count; at++) *told[at] = polls[at].revents;
+        if (polls[1].revents) exit(0);
+        for (nfds_t at = 2; at < count; at++) *told[at] = polls[at].revents;
         if (polls[0].revents & POLLIN) {
             int near = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
             int far = near < 0 ? -1 : dial(path);
@@ -130,13 +133,18 @@ static void relay(int listener, const char *path)
     }
 }
 
+/* The end that stays. */
+static int leash = -1;
+
 /* Listening before the program runs, so that its first connection finds somebody. */
 void relay_start(long port, const char *path)
 {
-    int listener = listen_on(port);
+    int listener = listen_on(port), ends[2];
+    if (syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) die("relay");
     pid_t parent = getpid(), child = fork();
     if (child < 0) die("relay");
-    if (child > 0) { close(listener); return; }
+    if (child > 0) { close(listener); close(ends[0]); leash = ends[1]; return; }
+    close(ends[1]);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) exit(FAILED);
     /* Nobody's memory to write: it has no Landlock fence, because it reaches the socket. */
@@ -144,5 +152,12 @@ void relay_start(long port, const char *path)
     /* Not the program's output: a pipe is at its end only when nobody holds it. */
     int nothing = open("/dev/null", O_RDWR);
     for (int fd = 0; fd < 3; fd++) dup2(nothing, fd);
-    relay(listener, path);
+    relay(listener, ends[0], path);
+}
+
+/* It is outside of the fence that signals do not cross (Landlock's scopes), so no signal reaches it from where this is called. */
+void relay_end(void)
+{
+    if (leash >= 0) close(leash);
+    leash = -1;
 }

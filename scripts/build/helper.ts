@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "../..");
 /** The last is the little that it needs of a C library. */
-const PARTS = ["helper", "inside", "relay", "outside", "system"].map((name) => join(ROOT, `native/helper/${name}.c`));
+const PARTS = ["helper", "inside", "relay", "outside", "standby", "system"].map((name) => join(ROOT, `native/helper/${name}.c`));
 const HEADER = join(ROOT, "native/helper/helper.h");
 
 export interface BuiltHelper {

@@ -62,7 +62,7 @@ const HOSTILE = {
   LANG: "$(evil)",
 } as const;
 
-export function hostArena(io: CommandIo, swaps: number): HostArena {
+export function hostArena(io: CommandIo, swaps: number, anew: boolean): HostArena {
   using stack = new DisposableStack();
   const { clock, random } = heartDeps();
   const { sha256 } = auditCrypto;
@@ -77,6 +77,7 @@ export function hostArena(io: CommandIo, swaps: number): HostArena {
       sha256,
       env: { ...process.env, ...HOSTILE, CANARY: stage.canary, HOME: process.env["HOME"] },
       network: stage.network,
+      standby: !anew,
     }),
   );
   const key = auditCrypto.ephemeral();

@@ -10,6 +10,7 @@ interface RedteamArguments {
   /** Words with commas between: only attacks whose id or group contains one of them. */
   readonly only: string | undefined;
   readonly swaps: number | undefined;
+  readonly anew: boolean | undefined;
 }
 
 /** Each with a stage of its own. Most of an attack is waiting, so two go on at once; more would measure each other. */
@@ -17,8 +18,8 @@ const AT_ONCE = 2;
 const SWAPS = 500;
 
 /** Every attack through the real monitor, the real skills and the real cage. */
-export async function redteam({ json, only, swaps = SWAPS }: RedteamArguments, io: CommandIo): Promise<number> {
-  using first = hostArena(io, swaps);
+export async function redteam({ json, only, swaps = SWAPS, anew = false }: RedteamArguments, io: CommandIo): Promise<number> {
+  using first = hostArena(io, swaps, anew);
   const { level, detail, fix } = first.cage.host();
   if (level !== "namespaces") {
     const message = `There is no cage here to attack. ${detail} ${fix}`;
@@ -45,7 +46,7 @@ export async function redteam({ json, only, swaps = SWAPS }: RedteamArguments, i
       if (io.stderrIsTerminal) io.err(`\r${results.size} of ${chosen.length}  ${attack.id.padEnd(40).slice(0, 40)}`);
     }
   };
-  const others = Array.from({ length: Math.min(AT_ONCE, chosen.length) - 1 }, () => hostArena(io, swaps));
+  const others = Array.from({ length: Math.min(AT_ONCE, chosen.length) - 1 }, () => hostArena(io, swaps, anew));
   try {
     await Promise.all([first, ...others].map(work));
   } finally {

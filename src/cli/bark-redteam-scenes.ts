@@ -317,12 +317,16 @@ const ENDS: Readonly<Record<string, Scene>> = {
     return await judged(arena, report.text, report.executed?.cage?.stopped === "cancelled" ? null : "it went on");
   },
   "noctem-killed": async (arena) => await killed(arena, "sleeper"),
-  "noctem-killed-under-fork-bomb": async (arena) => await killed(arena, "fork-bomb"),
+  // By a name that the other's choice of attacks does not find: each would start one more of itself.
+  "noctem-killed-under-bomb": async (arena) => await killed(arena, "fork-bomb"),
 };
 
 /** Another Noctem that attacks a cage is killed in the middle of it. Nothing of it may live on, and the next run clears away what it left. */
 async function killed(arena: HostArena, attack: string): Promise<Verdict> {
-  const end = await killSelf(["bark", "redteam", "--json", "--only", attack], arena.stage.workspace);
+  let end: Awaited<ReturnType<typeof killSelf>> = null;
+  // A bomb of forks is over in a tenth of a second.
+  for (let tries = 0; end === null && tries < 8; tries++)
+    end = await killSelf(["bark", "redteam", "--json", "--only", attack], arena.stage.workspace);
   if (end === null) return { result: "skipped", reason: "it ended before it could be killed" };
   const left = await end.left();
   if (left.length > 0) return opened(`${left.length} processes live on: ${left.slice(0, 5).join("; ")}`);

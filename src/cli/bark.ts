@@ -79,6 +79,7 @@ export const barkCommand = defineCommand({
           describe: "How often a race swaps a name at least (default 500)",
           range: { min: 1, max: 1_000_000, integer: true },
         },
+        anew: { type: "boolean", describe: "Build each cage whole, as on a computer where none can stand ready" },
       },
       examples: [["noctem bark redteam --only sockets", "one group"]],
       run: async (args, io) => await (await import("./bark-redteam-run.ts")).redteam(args, io),

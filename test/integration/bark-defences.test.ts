@@ -29,7 +29,7 @@ describe("the suite of attacks can fail", () => {
   });
 
   test.skipIf(NO_CAGE !== null)(
-    `${QUICK.length} defences of six kinds are taken out, and each time an attack gets through${NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`}`,
+    `${QUICK.length} defences of several kinds are taken out, and each time an attack gets through${NO_CAGE === null ? "" : ` (skipped: ${NO_CAGE})`}`,
     () => {
       using copy = defenceCopy();
       const chosen = DEFENCES.filter(({ name }) => QUICK.includes(name));

@@ -62,8 +62,8 @@ describe.skipIf(path === null)(`the helper's words${why}`, () => {
     [["inside", "--what", "1", "--", "/bin/true"], "unknown option --what"],
     [["inside", "--same"], "--same wants a value"],
     [["inside"], "no program"],
-    [["what"], "inside, overlay, devices, user-namespace or landlock-abi"],
-    [[], "inside, overlay, devices, user-namespace or landlock-abi"],
+    [["what"], "inside, overlay, devices, standby, user-namespace or landlock-abi"],
+    [[], "inside, overlay, devices, standby, user-namespace or landlock-abi"],
   ])("what it cannot do it says, and ends with 125: %p", (args, said) => {
     expect(run(...args)).toEqual({ code: 125, out: "", err: `noctem-helper: ${said}\n` });
   });

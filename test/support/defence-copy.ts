@@ -9,8 +9,8 @@ const PARTS = ["src", "tui", "profiles", "native", "scripts", "build/helper", "p
 const LONGEST = 300_000;
 
 export interface DefenceCopy extends Disposable {
-  /** What opens, by ids; as `--only` chooses. */
-  attack(only: string): readonly string[];
+  /** What opens, by ids; as `--only` chooses. In cages that are built whole, unless it is about those that stand ready. */
+  attack(only: string, standing?: true): readonly string[];
   /** Without the defence. Throws when the lines are not there any more that it is about. */
   without(defence: Defence): readonly string[];
 }
@@ -32,8 +32,9 @@ export function defenceCopy(): DefenceCopy {
     if (ran.exitCode !== 0 && ran.exitCode !== 11) throw new Error(`${args.join(" ")}: ${ran.stderr.toString().slice(-500)}`);
     return said;
   };
-  const attack = (only: string): readonly string[] => {
-    const { attacks } = JSON.parse(run(["src/main.ts", "bark", "redteam", "--json", "--only", only])) as {
+  const attack = (only: string, standing?: true): readonly string[] => {
+    const how = standing === true ? [] : ["--anew"];
+    const { attacks } = JSON.parse(run(["src/main.ts", "bark", "redteam", "--json", "--only", only, ...how])) as {
       readonly attacks: readonly { readonly id: string; readonly result: string }[];
     };
     return attacks.filter(({ result }) => result === "open").map(({ id }) => id);
@@ -49,7 +50,7 @@ export function defenceCopy(): DefenceCopy {
   };
   return {
     attack,
-    without({ name, edits, only }) {
+    without({ name, edits, only, standing }) {
       const files = [...new Set(edits.map(({ file }) => file))];
       // From here and not from the source: somebody may be editing that meanwhile.
       const before = files.map((file) => readFileSync(join(copy.path, file)));
@@ -62,7 +63,7 @@ export function defenceCopy(): DefenceCopy {
           writeFileSync(path, next);
         }
         rebuild(files);
-        return attack(only);
+        return attack(only, standing);
       } finally {
         for (const [index, file] of files.entries()) writeFileSync(join(copy.path, file), before[index] ?? "");
         rebuild(files);

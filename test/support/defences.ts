@@ -13,6 +13,8 @@ export interface Defence {
   readonly only: string;
   /** Which of those in the code it is. */
   readonly covers?: readonly string[];
+  /** Of cages that stand ready; the others are attacked in cages that are built whole. */
+  readonly standing?: true;
 }
 export type Edit =
   | { readonly file: string; readonly find: string; readonly put: string }
@@ -30,8 +32,9 @@ const BENEATH = "src/platform/workspace/beneath.ts";
 const VIEW = "src/platform/workspace/view.ts";
 const INSIDE_HELPER = "native/helper/inside.c";
 const OUTSIDE_HELPER = "native/helper/outside.c";
+const STANDBY_HELPER = "native/helper/standby.c";
 /** All that it does; the rest of its folder is the C library that it has. */
-const HELPER = ["helper.c", "inside.c", "relay.c", "outside.c"].map((name) => `native/helper/${name}`);
+const HELPER = ["helper.c", "inside.c", "relay.c", "outside.c", "standby.c"].map((name) => `native/helper/${name}`);
 const POLICY = "profiles/bark/policy.json";
 
 const one = (name: string, file: string, find: string, put: string, only: string, ...covers: readonly string[]): Defence => ({
@@ -129,6 +132,59 @@ const INSIDE: readonly Defence[] = [
   },
 ];
 
+const standing = (name: string, file: string, find: string, put: string, only: string, ...covers: readonly string[]): Defence => ({
+  ...one(`standing: ${name}`, file, find, put, only, ...covers),
+  standing: true,
+});
+
+/** What a cage has before it is known what for. */
+const STANDING: readonly Defence[] = [
+  standing("a network of its own", STANDBY_HELPER, "CLONE_NEWNET | ", "", "host-loopback", "helper CLONE_NEWNET"),
+  standing("messages of its own", STANDBY_HELPER, "CLONE_NEWIPC | ", "", "shared-with-the-host", "helper CLONE_NEWIPC"),
+  standing(
+    "files of the kernel that it hides",
+    "src/bark/cage/standing.ts",
+    '...parts.hidden.flatMap((path) => ["--hide", path]),',
+    "",
+    "keyring,facts-of-the-host",
+  ),
+  standing(
+    "an empty root",
+    "src/bark/cage/standing.ts",
+    '...["--mount", "/usr", "/usr"],',
+    '...["--mount", "/usr", "/usr", "--mount", "/var", "/var"],',
+    "read-,find-secrets",
+  ),
+  standing(
+    "what is masked in a workspace",
+    ARGV,
+    'return mount.folder ? tmpfs(to, MASK) : bind("--ro-bind", "/dev/null", to);',
+    "return [];",
+    "masked",
+  ),
+  standing("filters", ARGV, '...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),', "", "syscall,tioc"),
+  {
+    name: "standing: an end with whoever started it",
+    edits: [
+      { file: ARGV, find: '    "--die-with-parent",\n', put: "" },
+      { file: STANDBY_HELPER, change: (text) => text.replaceAll(/if \(prctl\(PR_SET_PDEATHSIG, SIGKILL\) != 0\) die\("prctl"\);/g, "") },
+      {
+        file: INSIDE_HELPER,
+        find: "if (ppoll(&reader, 1, NULL, &none) > 0) return FAILED;",
+        put: "ppoll(NULL, 0, NULL, &none); (void) reader;",
+      },
+    ],
+    only: "noctem-killed",
+    standing: true,
+  },
+  {
+    name: "standing: an end of what the program started",
+    edits: [{ file: STANDBY_HELPER, find: "    syscall(SYS_kill, -1, SIGKILL);\n", put: "" }],
+    only: "processes",
+    standing: true,
+  },
+];
+
 /** Around root's cages; nobody else has those. */
 const OUTSIDE: readonly Defence[] =
   process.geteuid?.() === 0
@@ -136,7 +192,7 @@ const OUTSIDE: readonly Defence[] =
         {
           name: "nodes of devices that nobody changes",
           edits: [
-            { file: OUTSIDE_HELPER, find: ".set = READ_ONLY_NOSUID", put: ".set = 0" },
+            { file: OUTSIDE_HELPER, find: 'attribute("/dev", READ_ONLY | NOSUID, 0)', put: 'attribute("/dev", NOSUID, 0)' },
             { file: OUTSIDE_HELPER, find: "MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID", put: "MS_REMOUNT | MS_BIND | MS_NOSUID" },
           ],
           only: "device-nodes",
@@ -460,11 +516,22 @@ const SECCOMP: readonly Defence[] = [
   },
 ];
 
-export const DEFENCES: readonly Defence[] = [...CAGE, ...INSIDE, ...OUTSIDE, ...WORKSPACE, ...PATH, ...RULED, ...SECCOMP, ...NAMED_ONES];
+export const DEFENCES: readonly Defence[] = [
+  ...CAGE,
+  ...INSIDE,
+  ...STANDING,
+  ...OUTSIDE,
+  ...WORKSPACE,
+  ...PATH,
+  ...RULED,
+  ...SECCOMP,
+  ...NAMED_ONES,
+];
 
-/** Six of them, quick, one of each kind: what `make test` takes out. */
+/** Some of them, quick, one of each kind: what `make test` takes out. */
 export const QUICK: readonly string[] = [
   "a network of its own",
+  "standing: a network of its own",
   "masked files",
   "hooks",
   "nobody is a no",
@@ -507,9 +574,14 @@ export const NOT_TAKEN_OUT: Readonly<Record<string, string>> = {
   "helper setsid": "for stopping a program and all it starts together, and no fence",
   "helper MS_NOSUID": "nothing gains rights by a file once no_new_privs is set",
   "helper MS_NODEV": "no capability, no device file",
+  "helper MS_NOEXEC": "of what is the kernel's own, and holds no program",
   "helper MS_PRIVATE": "the namespace is another user's to the kernel: its mounts cannot come out",
   "helper CLONE_NEWUSER": "without it nothing can be mounted, and the call fails",
   "helper CLONE_NEWNS": "without it nothing can be mounted, and the call fails",
+  "helper CLONE_NEWPID": "without it there is no first process to be, and what is killed at the end would be the host's",
+  "helper CLONE_NEWUTS": "without it the computer itself would be given another name",
+  "helper CLONE_NEWCGROUP": "names of groups are seen without it, and no kernel has to have it",
+  "helper PR_SET_CHILD_SUBREAPER": "the end of the first process is the end of orphans as well",
   "judge bounds": "too many changes are asked about, which no attack on names shows: test/unit/bark/judge.test.ts",
 };
 

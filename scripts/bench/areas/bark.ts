@@ -27,6 +27,8 @@ import { type Row, skipped } from "../table.ts";
 import { barkProxy } from "./bark-proxy.ts";
 
 const ROUNDS = 40;
+/** Milliseconds before each call and each baseline alike: people and models leave more between two calls, and a cage for the next one is being made meanwhile. */
+const PAUSE = 30;
 const { sha256 } = auditCrypto;
 const LABEL = { c: 0, k: [], i: 3, p: [] } as const;
 
@@ -44,6 +46,7 @@ export async function bark(): Promise<readonly Row[]> {
     const { clock, random } = heartDeps();
     const permits = permitDesk(sha256);
     using cage = hostCage({ permits, clock, sha256, env: process.env });
+    using whole = hostCage({ permits, clock, sha256, env: process.env, standby: false });
     if (cage.host().level !== "namespaces") return [skipped("bark", cage.host().detail)];
     const opened = openHeart(heartDeps(), { file: join(folder, "heart.sqlite"), keysDir: join(folder, "keys") }, 0 as Millis);
     if (!opened.ok) throw new Error(opened.error.kind);
@@ -61,7 +64,7 @@ export async function bark(): Promise<readonly Row[]> {
       () => clock.now(),
       () => random.bytes(8).toHex(),
     );
-    const monitorWith = (audit: AuditTrail): ReferenceMonitor =>
+    const monitorWith = (audit: AuditTrail, of = cage): ReferenceMonitor =>
       new ReferenceMonitor({
         clearanceOf: () => ({ c: 2, k: ["files"] }),
         tierOf: () => 0,
@@ -72,19 +75,20 @@ export async function bark(): Promise<readonly Row[]> {
         clock,
         executor: executor({
           permits,
-          cage,
+          cage: of,
           clock,
           sha256,
           workspace: folder,
           writer: workspaceWriter({ steps, bounds: policy.changes, pending: null }),
         }),
       });
-    const unlogged = monitorWith({
+    const silent: AuditTrail = {
       intent: () => ok({ session: "", seq: 0 }),
       outcome: () => ok(undefined),
       approval: () => ok(undefined),
       incident: () => undefined,
-    });
+    };
+    const unlogged = monitorWith(silent);
     const logged = monitorWith(durable);
     const limits = policy.skills["shell"]?.limits;
     if (limits === undefined) throw new Error("no limits for shell");
@@ -114,22 +118,26 @@ export async function bark(): Promise<readonly Row[]> {
       },
       resultLabel: LABEL,
     });
-    const call = (monitor: ReferenceMonitor, of: PreparedCall) => async (): Promise<number> => {
-      const started = performance.now();
-      const report = await monitor.call({
-        skill: "shell",
-        args: {},
-        prepared: of,
-        context: LABEL,
-        said: [],
-        plan: null,
-        remark: null,
-        signal: new AbortController().signal,
-      });
-      if (report.executed?.cage?.code !== 0) throw new Error(report.text);
-      return performance.now() - started;
-    };
+    const call =
+      (monitor: ReferenceMonitor, of: PreparedCall, pause = PAUSE) =>
+      async (): Promise<number> => {
+        await Bun.sleep(pause);
+        const started = performance.now();
+        const report = await monitor.call({
+          skill: "shell",
+          args: {},
+          prepared: of,
+          context: LABEL,
+          said: [],
+          plan: null,
+          remark: null,
+          signal: new AbortController().signal,
+        });
+        if (report.executed?.cage?.code !== 0) throw new Error(report.text);
+        return performance.now() - started;
+      };
     const spawn = (argv: readonly string[]) => async (): Promise<number> => {
+      await Bun.sleep(PAUSE);
       const started = performance.now();
       const child = Bun.spawn([...argv], { stdio: ["ignore", "pipe", "pipe"], env: {} });
       await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
@@ -163,11 +171,27 @@ export async function bark(): Promise<readonly Row[]> {
     await against("tier 1, over bare", call(unlogged, prepared(small, 1, "true", false)), bare, 1.5);
     await against("tier 2, over bare", call(unlogged, prepared(small, 2, "true", false)), bare, 1.5);
     await against("tier 2, over bwrap with namespaces", call(unlogged, prepared(small, 2, "true", false)), unshared, null);
+    const atOnce = call(unlogged, prepared(small, 2, "true", false), 0);
+    await against(
+      "  right after another one, nothing being ready, over bare",
+      async () => {
+        await call(unlogged, prepared(small, 2, "true", false))();
+        return await atOnce();
+      },
+      bare,
+      null,
+    );
+    await against(
+      "  where no cage can stand ready, over bare",
+      call(monitorWith(silent, whole), prepared(small, 2, "true", false)),
+      bare,
+      null,
+    );
     await against("tier 2 with a view to write, over bare", call(unlogged, prepared(small, 2, "true", true)), bare, null);
     await against("tier 2 with the log's two commits, over bare", call(logged, prepared(small, 2, "true", false)), bare, null);
     rows.push(decision(unlogged, prepared(small, 2, "cat a b | sort -n | head -5", false)));
     rows.push(...(await large(folder, (workspace, command) => call(unlogged, prepared(workspace, 2, command, true)))));
-    rows.push(await parallel(call(unlogged, prepared(small, 2, "true", false))));
+    rows.push(await parallel(atOnce));
     rows.push(...(await barkProxy()));
     return rows;
   } finally {

@@ -47,10 +47,22 @@ export function bwrapOptions(
   proxy: CageProxy | null = null,
   bus: string | null = null,
 ): readonly Word[] {
+  // PID 1 is our helper: bubblewrap's own would run beside the program without the system call filter, within reach of /proc/1/mem.
   return [
     ...NAMESPACES,
-    // PID 1 is our helper: bubblewrap's own would run beside the program without the system call filter, within reach of /proc/1/mem.
     "--as-pid-1",
+    ...first(plan, proxy, bus),
+    ...root(plan, parts, descriptors.files),
+    ...above(plan, proxy, bus, descriptors),
+  ];
+}
+
+/** Nodes that bubblewrap gives every cage. */
+export const NODES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
+
+/** Of the process itself. */
+export function first(plan: CagePlan | ChildPlan, proxy: CageProxy | null, bus: string | null): readonly Word[] {
+  return [
     "--new-session",
     "--die-with-parent",
     "--cap-drop",
@@ -58,10 +70,6 @@ export function bwrapOptions(
     "--clearenv",
     // The run's own last: no plan can lead a tool past the proxy.
     ...Object.entries({ ...plan.env, ...proxy?.env, ...busVariable(bus) }).flatMap(([name, value]) => ["--setenv", name, value]),
-    ...filesystem(plan, parts, descriptors.files, proxy, bus),
-    "--chdir",
-    plan.cwd,
-    ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
   ];
 }
 
@@ -71,24 +79,22 @@ const busVariable = (bus: string | null): Readonly<Record<string, string>> =>
 
 const NAMESPACES = ["--unshare-all", "--unshare-user", "--disable-userns", "--hostname", "noctem"];
 
+/** What the kernel shows. */
+const kernel = (parts: CageParts): readonly Word[] => [
+  "--proc",
+  "/proc",
+  // As real root some settings of the kernel open for writing, even in a user namespace of one's own.
+  ...bind("--ro-bind", "/proc/sys", "/proc/sys"),
+  ...parts.hidden.flatMap((path) => bind("--ro-bind", "/dev/null", path)),
+];
+
 /** The root is an empty file system that is made read-only once everything stands in it. */
-function filesystem(
-  plan: CagePlan | ChildPlan,
-  parts: CageParts,
-  files: CageDescriptors["files"],
-  proxy: CageProxy | null,
-  bus: string | null,
-): readonly Word[] {
-  const { diskBytes } = plan.limits;
+function root(plan: CagePlan | ChildPlan, parts: CageParts, files: CageDescriptors["files"]): readonly Word[] {
   // Where nothing is spoken to, nobody is to be trusted.
   const etc = plan.network.kind === "none" ? parts.etc.filter(({ to }) => to !== CERTIFICATES) : parts.etc;
   return [
     // Nearly half of all mounts, and each costs by how many there are already; so they come first.
-    "--proc",
-    "/proc",
-    // As real root some settings of the kernel open for writing, even in a user namespace of one's own.
-    ...bind("--ro-bind", "/proc/sys", "/proc/sys"),
-    ...parts.hidden.flatMap((path) => bind("--ro-bind", "/dev/null", path)),
+    ...kernel(parts),
     "--dev",
     "/dev",
     ...bind("--ro-bind", "/usr", "/usr"),
@@ -98,24 +104,42 @@ function filesystem(
     ...etc.flatMap(mountArguments),
     ...files.flatMap(({ to, fd, program }) => ["--perms", program === true ? "0555" : "0444", "--file", String(fd), to]),
     ...tmpfs("/dev/shm", SHARED_MEMORY),
-    ...tmpfs("/tmp", diskBytes),
-    ...tmpfs(HOME, diskBytes),
+    ...writable(plan),
+  ];
+}
+
+export const writable = ({ limits: { diskBytes } }: CagePlan | ChildPlan): readonly Word[] => [
+  ...tmpfs("/tmp", diskBytes),
+  ...tmpfs(HOME, diskBytes),
+];
+
+/** What is the plan's and the run's own, and that the root is closed over it. */
+export function above(
+  plan: CagePlan | ChildPlan,
+  proxy: CageProxy | null,
+  bus: string | null,
+  descriptors: Pick<CageDescriptors, "seccomp">,
+): readonly Word[] {
+  return [
     ...plan.mounts.flatMap(mountArguments),
     ...(proxy === null ? [] : bind("--ro-bind", proxy.socket, PROXY_SOCKET)),
     ...(bus === null ? [] : bind("--ro-bind", bus, BUS_SOCKET)),
     "--remount-ro",
     "/",
+    "--chdir",
+    plan.cwd,
+    ...descriptors.seccomp.flatMap((fd) => ["--add-seccomp-fd", String(fd)]),
   ];
 }
 
 /** Certificates of authorities, as most systems have them. */
 export const CERTIFICATES = "/etc/ssl/certs";
 /** Bytes. */
-const SHARED_MEMORY = 16 << 20;
+export const SHARED_MEMORY = 16 << 20;
 /** Bytes of an empty folder. */
 const MASK = 4096;
 
-function mountArguments(mount: Mount): readonly Word[] {
+export function mountArguments(mount: Mount): readonly Word[] {
   switch (mount.kind) {
     case "read-only":
       return bind("--ro-bind", mount.from, mount.to);
@@ -137,7 +161,7 @@ function mountArguments(mount: Mount): readonly Word[] {
   }
 }
 
-const bind = (how: string, from: string, to: Word): readonly Word[] => [how, from, to];
+export const bind = (how: string, from: string, to: Word): readonly Word[] => [how, from, to];
 const tmpfs = (to: Word, bytes: number): readonly Word[] => ["--size", String(bytes), "--tmpfs", to];
 
 /**
@@ -145,7 +169,14 @@ const tmpfs = (to: Word, bytes: number): readonly Word[] => ["--size", String(by
  *
  * The helper sets limits that bubblewrap knows nothing of, restricts files once more by Landlock, and runs the program below itself.
  */
-export function innerCommand(
+export const innerCommand = (plan: CagePlan | ChildPlan, same: readonly string[] = []): readonly string[] => [
+  HELPER,
+  "inside",
+  ...innerWords(plan, same),
+];
+
+/** The same without the helper's own name, for a cage that stands ready: the helper is told them later. */
+export function innerWords(
   { argv, limits, network, mounts, workspace }: CagePlan | ChildPlan,
   same: readonly string[] = [],
 ): readonly string[] {
@@ -153,8 +184,6 @@ export function innerCommand(
   const view = workspace?.mode !== "copy-on-write" ? [] : [workspace.inside, ...(workspace.git === undefined ? [] : [workspace.git.host])];
   const writes = ["/tmp", HOME, "/dev", "/proc", ...writable, ...view];
   return [
-    HELPER,
-    "inside",
     ...Object.entries({
       cpu: limits.cpuSeconds,
       as: limits.memoryBytes + ADDRESS_SPACE,

@@ -12,6 +12,7 @@ import {
   type Attack,
   type AttackResult,
   type CallAttack,
+  type Group,
   HELD,
   type LineAttack,
   opened,
@@ -81,6 +82,12 @@ const REACH_LIMITS: ReachLimits = {
 /** What read a page and is steered by it; and a person's own words. */
 const OUTSIDE: Label = { c: 0, k: [], i: 0, p: ["web:evil.example"] };
 
+/** A program that may write has a view mounted around its cage; one that may not is run in a cage that stood ready, where there is one (platform/cage/standby.ts). */
+const VIEW = [true, ""] as const;
+const STANDING = [false, ", standing"] as const;
+/** About what is written, or about the host's end of the proxy: the cage is no part of it. */
+const ONLY_WRITTEN: ReadonlySet<Group> = new Set(["protected names", "proxy and DNS"]);
+
 /** One attack through the whole path of a call. Some make several at once. What breaks Noctem itself got through. */
 export async function attackOnce(attack: Attack, arena: Arena): Promise<readonly AttackResult[]> {
   try {
@@ -99,9 +106,18 @@ async function attempt(attack: Attack, arena: Arena): Promise<readonly AttackRes
     ...verdict,
   });
   if ("script" in attack) {
-    const { verdict, printed } = await attackByScript(attack, arena);
-    if (attack.parts === undefined) return [of(verdict)];
-    return attack.parts.map(({ id, family }) => of(verdict.result === "held" ? verdictOfPart(id, printed) : verdict, id, family));
+    const results: AttackResult[] = [];
+    for (const [writes, mark] of ONLY_WRITTEN.has(attack.group) ? [VIEW] : [VIEW, STANDING]) {
+      const { verdict, printed } = await attackByScript(attack, arena, writes);
+      const parts = attack.parts?.map(({ id, family }) => ({
+        id,
+        family,
+        its: verdict.result === "held" ? verdictOfPart(id, printed) : verdict,
+      }));
+      for (const { id, family, its } of parts ?? [{ id: attack.id, family: familyOf(attack), its: verdict }])
+        results.push(of(its, `${id}${mark}`, family));
+    }
+    return results;
   }
   if ("lines" in attack) return [of(await attackByLines(attack, arena))];
   if ("skill" in attack) return [of(await attackByCall(attack, arena))];
@@ -109,7 +125,7 @@ async function attempt(attack: Attack, arena: Arena): Promise<readonly AttackRes
 }
 
 /**
- * A script as an approved program: with a view that it may write, because that is the most that a program ever gets. Null where the host has no such interpreter,
+ * A script as an approved program: with a view that it may write unless it is said otherwise, because that is the most that a program ever gets. Null where the host has no such interpreter,
  * or the workspace is no folder at this moment: then a skill refuses as well.
  */
 export function scriptCall(
@@ -161,11 +177,12 @@ export interface ScriptToRun {
 async function attackByScript(
   attack: ScriptAttack,
   arena: Arena,
+  writes: boolean,
   tries = 3,
 ): Promise<{ readonly verdict: Verdict; readonly printed: string }> {
   arena.stage.set(attack);
   const limits = attack.group === "resources" ? { ...ATTACK_LIMITS, wallMs: SOON } : ATTACK_LIMITS;
-  const prepared = scriptCall(arena, { ...attack, limits });
+  const prepared = scriptCall(arena, { ...attack, limits, writes });
   if (prepared === null) return { verdict: { result: "skipped", reason: `this computer has no ${attack.language}` }, printed: "" };
   const report = await arena.perform("attack", prepared);
   const cage = report.executed?.cage ?? null;
@@ -174,7 +191,7 @@ async function attackByScript(
   if (harm !== null) return { verdict: opened(harm), printed: report.text };
   if (attack.reach !== undefined && !/^WORKS$/m.test(report.text)) {
     // A busy computer may be too slow for the control at its end; the attack itself is over.
-    if (tries > 1) return await attackByScript(attack, arena, tries - 1);
+    if (tries > 1) return await attackByScript(attack, arena, writes, tries - 1);
     return { verdict: { result: "skipped", reason: `it did not come to its end: ${report.text.trim().slice(-200)}` }, printed: "" };
   }
   const held: Verdict = cage.stopped === null ? HELD : { result: "held", reason: `stopped: ${cage.stopped}` };

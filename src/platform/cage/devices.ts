@@ -3,13 +3,11 @@
  * bubblewrap reads the table of all mounts again for each one that it makes, so those that the cage has nothing of are let go of first.
  */
 import { readFileSync } from "node:fs";
-import type { CageParts } from "../../bark/cage/argv.ts";
+import { type CageParts, NODES } from "../../bark/cage/argv.ts";
 import type { CagePlan, ChildPlan } from "../../bark/cage/types.ts";
 
-/** Those that bubblewrap gives every cage. */
-const NODES = ["null", "zero", "full", "random", "urandom", "tty"].map((name) => `/dev/${name}`);
 /** Whatever the plan: where programs, nodes and the kernel's own files come from. */
-const ALWAYS = ["/usr", "/proc", "/dev", "/etc"];
+export const ALWAYS = ["/usr", "/proc", "/dev", "/etc"];
 
 export interface Guarded {
   readonly plan: Pick<CagePlan | ChildPlan, "mounts" | "workspace">;

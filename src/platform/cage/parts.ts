@@ -33,7 +33,9 @@ export interface UnpackedParts extends Disposable, CageParts {
   readonly helper: string;
   /** Programs for the kernel's filter, as files. */
   readonly filters: { readonly deny: string; readonly allow: string };
-  /** The helper and small files of /etc, opened: `opened` here, to be closed by whoever asked; `fd` in the child, from `first` on. */
+  /** The helper and small files of /etc, by where they lie on the host. */
+  readonly copied: readonly { readonly to: string; readonly path: string; readonly program?: boolean }[];
+  /** The same, opened: `opened` here, to be closed by whoever asked; `fd` in the child, from `first` on. */
   files(first: number): readonly (CageDescriptors["files"][number] & { readonly opened: number })[];
   /** Of the kernel; 0 without. */
   readonly landlockAbi: number;
@@ -71,6 +73,7 @@ function unpackInto(root: string, helper: string): Result<UnpackedParts, string>
     writeFileSync(filters.deny, readFileSync(FILTERS.deny));
     writeFileSync(filters.allow, readFileSync(FILTERS.allow));
     mkdirSync(join(folder, "view"));
+    mkdirSync(join(folder, "standby"));
     const files = [{ to: HELPER, path: program, program: true }, ...etcFiles(folder)];
     const made = folder;
     return ok({
@@ -78,6 +81,7 @@ function unpackInto(root: string, helper: string): Result<UnpackedParts, string>
       helper: program,
       filters,
       etc: etcFolders(),
+      copied: files,
       files: (first) => files.map(({ path, ...file }, index) => ({ ...file, fd: first + index, opened: openSync(path, "r") })),
       roots: rootMounts(),
       hidden: HIDDEN.filter(isReadable),

@@ -5,11 +5,12 @@
 import { closeSync, fstatSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { runGroup } from "./cgroup.ts";
-import { bwrapOptions, innerCommand } from "../../bark/cage/argv.ts";
+import { bwrapOptions, type CageProxy, innerCommand, innerWords, type Word } from "../../bark/cage/argv.ts";
+import { standbyOptions } from "../../bark/cage/standing.ts";
 import { reaches } from "../../bark/cage/floors.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
 import { proxyVariables } from "../../bark/proxy/types.ts";
-import type { Cage, CageError, CageInput, CageOutcome, CagePlan, Mount, Stopped } from "../../bark/cage/types.ts";
+import type { Cage, CageError, CageInput, CageOutcome, CagePlan, Limits, Mount, Stopped, ViewKind } from "../../bark/cage/types.ts";
 import type { PermitDesk } from "../../bark/monitor/permit.ts";
 import type { Clock } from "../../lib/ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
@@ -25,6 +26,7 @@ import { openBus } from "./bus.ts";
 import { guardDevices } from "./devices.ts";
 import { argumentsFile } from "./arguments.ts";
 import { identityOf, isPlain, isResolved } from "./paths.ts";
+import { fits, kill as killGroup, type Standby, standbyFolder, type StandbyDesk, standbyDesk } from "./standby.ts";
 import { followView, mergedAt, overlayCommand } from "./view.ts";
 
 export interface CageDeps {
@@ -38,6 +40,8 @@ export interface CageDeps {
   readonly network?: HostNetwork;
   /** Another filter of D-Bus than the system's, or none; for tests. */
   readonly busProxy?: string | null;
+  /** False: each cage is made whole for its run, as where none can stand ready; for tests. */
+  readonly standby?: boolean;
 }
 
 export interface HostCage extends Cage, Disposable {
@@ -51,6 +55,8 @@ const MOST_INPUT = 16 << 20;
 export function hostCage(deps: CageDeps): HostCage {
   let unpacked: Result<UnpackedParts, string> | null = null;
   let found: CageHost | null = deps.host ?? null;
+  let desk: StandbyDesk | null = null;
+  const ending = new Set<Disposable>();
   const parts = () => (unpacked ??= unpackParts(deps.env));
   const host = (): CageHost => {
     if (found !== null) return found;
@@ -64,15 +70,19 @@ export function hostCage(deps: CageDeps): HostCage {
     async run(permit, plan, input) {
       const fault = deps.permits.spend(permit, describeRun(plan, input.stdin, deps.sha256), deps.clock.now());
       if (fault !== null) return err({ kind: "no-permit", fault });
-      const { level, detail, fix } = host();
+      const { level, detail, fix, bwrap } = host();
       if (!reaches(level, plan.floor)) return err({ kind: "no-cage", level, floor: plan.floor, detail, fix });
       const made = parts();
       if (!made.ok) return err({ kind: "failed", detail: made.error });
       const refusal = refuse(plan, input);
       if (refusal !== null) return err({ kind: "refused", detail: refusal });
-      return await launch(plan, input, made.value, host(), deps);
+      if (bwrap !== null && deps.standby !== false) desk ??= standbyDesk(made.value, bwrap, () => deps.clock.monotonic());
+      return await launch(plan, input, { parts: made.value, host: host(), desk, ending }, deps);
     },
     [Symbol.dispose]() {
+      desk?.[Symbol.dispose]();
+      for (const left of ending) left[Symbol.dispose]();
+      ending.clear();
       if (unpacked?.ok) unpacked.value[Symbol.dispose]();
       unpacked = null;
     },
@@ -88,8 +98,8 @@ function refuse(plan: CagePlan, { stdin }: CageInput): string | null {
     return "A NUL character stands in the command or its environment.";
   if (!(plan.argv[0] ?? "").startsWith("/")) return "A program in a cage is named by its whole path.";
   if (stdin !== null && stdin.length > MOST_INPUT) return `Its input has more than ${MOST_INPUT} bytes.`;
+  // Those of the workspace are looked at name by name in a moment, and once more after the mount (identityOf).
   const sources = plan.mounts.flatMap((mount) => ("from" in mount ? [mount.from] : []));
-  if (plan.workspace !== null) sources.push(plan.workspace.host, ...(plan.workspace.git === undefined ? [] : [plan.workspace.git.host]));
   const linked = sources.find((path) => !isResolved(path));
   if (linked !== undefined) return `${linked} is a link, lies behind one, or is gone.`;
   const masked = plan.mounts.find(
@@ -107,47 +117,142 @@ function isStill(workspace: string, path: string, sha256: string): boolean {
   return found?.kind === "file" && found.sha256 === sha256;
 }
 
-async function launch(
-  plan: CagePlan,
-  input: CageInput,
-  parts: UnpackedParts,
-  host: CageHost,
-  { clock, env, busProxy, network: reached = hostNetwork }: CageDeps,
-): Promise<Result<CageOutcome, CageError>> {
-  const { workspace, limits } = plan;
-  const writes = workspace?.mode === "copy-on-write";
-  const opened: number[] = [];
+/** What runs of one cage have in common. */
+interface Yard {
+  readonly parts: UnpackedParts;
+  readonly host: CageHost;
+  readonly desk: StandbyDesk | null;
+  /** What is taken away once the last of a run is gone. */
+  readonly ending: Set<Disposable>;
+}
+
+/** One run, and what stands around it on the host. */
+interface Run {
+  readonly plan: CagePlan;
+  readonly input: CageInput;
+  readonly name: number;
+  readonly writes: boolean;
+  /** Of the workspace and of its repository: what has to be found inside, as PATH:DEV:INO. */
+  readonly identities: readonly string[];
+  readonly proxied: CageProxy | null;
+  readonly bus: string | null;
+  /** In which what goes with the run is put. */
+  readonly stack: DisposableStack;
+}
+
+/** How a program ended, or that there was none. */
+interface Ended {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stopped: Stopped | null;
+  readonly view: ViewKind | null;
+  readonly stdout: Uint8Array;
+  readonly stderr: Uint8Array;
+}
+
+async function launch(plan: CagePlan, input: CageInput, yard: Yard, deps: CageDeps): Promise<Result<CageOutcome, CageError>> {
+  const { clock, env, busProxy, network: reached = hostNetwork } = deps;
+  const { workspace, network, dbus = [] } = plan;
+  const { parts, host } = yard;
   using stack = new DisposableStack();
   const started = clock.monotonic();
   try {
-    const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
-    // Descriptors from 3 on: the arguments, the filters, small files. Numbers are those that the child sees.
-    const whole = withWorkspace(plan, writes ? join(parts.folder, "view") : null);
     const folders = workspace === null ? [] : [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
     const identities = folders.flatMap((path) => identityOf(path) ?? []);
     if (identities.length < folders.length)
       return err({ kind: "refused", detail: `${folders.join(" or ")} is a link, lies behind one, or is gone.` });
-    const run = ++runs;
+    const name = ++runs;
     // Of this run alone, and gone with it: socket and token are in no plan.
-    const proxy = plan.network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${run}`), plan.network.reach, reached);
+    const proxy = network.kind === "none" ? null : openProxy(join(parts.folder, `proxy-${name}`), network.reach, reached);
     if (proxy !== null) stack.defer(() => void proxy.close());
-    const { network } = plan;
     const proxied =
       proxy === null || network.kind === "none" ? null : { socket: proxy.socket, env: proxyVariables(network.port, proxy.token) };
-    const { dbus = [] } = plan;
-    const bus = dbus.length === 0 ? null : await openBus(join(parts.folder, `bus-${run}`), dbus, env, busProxy);
+    const bus = dbus.length === 0 ? null : await openBus(join(parts.folder, `bus-${name}`), dbus, env, busProxy);
     if (bus?.ok === false) return err({ kind: "no-cage", level: host.level, floor: plan.floor, ...bus.error });
     if (bus !== null) stack.use(bus.value);
+    const writes = workspace?.mode === "copy-on-write";
+    const run: Run = { plan, input, name, writes, identities, proxied, bus: bus?.value.socket ?? null, stack };
+    const ended = (await runInStanding(run, yard)) ?? (await runAnew(run, yard));
+    if ("failure" in ended) return err(ended.failure);
+    const broken = cageFault(ended.code, ended.stdout, ended.stderr);
+    if (broken !== null && ended.stopped === null) return err({ kind: "failed", detail: broken });
+    return ok({
+      level: host.level,
+      ...ended,
+      code: ended.stopped === null ? ended.code : null,
+      wallMs: Math.round(clock.monotonic() - started),
+      network: proxy?.close() ?? null,
+    });
+  } catch (error) {
+    return err({ kind: "failed", detail: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** In a cage that stands ready. Null where there is none for this run, or it broke before there was a program: then nothing of the run has happened yet. */
+async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<Ended | null> {
+  const { plan, input, writes, identities, proxied, bus } = run;
+  // What writes has its view mounted around the cage; and what waits has no input yet.
+  if (desk === null || writes || input.stdin !== null) return null;
+  const whole = withWorkspace(plan, null);
+  const words = innerWords(whole, identities);
+  const standby = fits(words) ? desk.take(plan.limits) : null;
+  if (standby === null) return null;
+  const { stopped, stop, watch } = watchOver(standby.child, run);
+  let served = false;
+  try {
+    const seccomp = plan.seccomp === "deny+allow" ? [4, 5] : [4];
+    const stands = { root: standbyFolder(parts), diskBytes: standby.diskBytes };
+    const options = standbyOptions(whole, parts, stands, { seccomp }, proxied, bus);
+    if (!fits(options) || !begun(standby, options, words, plan.limits)) return null;
+    const streams = gather([standby.stdout, standby.stderr], run, stop);
+    const ended = await standby.ended();
+    served = ended !== null || stopped() !== null;
+    if (!served) return null;
+    const [stdout, stderr] = await streams;
+    return { code: ended?.code ?? null, signal: null, stopped: stopped(), view: null, stdout, stderr };
+  } finally {
+    watch[Symbol.dispose]();
+    desk.report(served);
+    if (!served || stopped() !== null) killGroup(standby.child);
+    // The kernel takes apart what nothing runs in any more; nobody waits for that.
+    ending.add(standby);
+    void standby.child.exited.then(() => {
+      if (!ending.delete(standby)) return;
+      standby[Symbol.dispose]();
+      desk.prepare(plan.limits);
+    });
+  }
+}
+
+/** Whether the helper was told what to begin with: false leaves a cage without a program. */
+function begun(standby: Standby, options: readonly Word[], words: readonly string[], limits: Limits): boolean {
+  try {
+    standby.build(options);
+    // Meanwhile bubblewrap builds.
+    return standby.begin(words, limits);
+  } catch {
+    return false;
+  }
+}
+
+async function runAnew(run: Run, { parts, host, desk }: Yard): Promise<Ended | { readonly failure: CageError }> {
+  const { plan, input, name, writes, identities, proxied, bus, stack } = run;
+  const { workspace, limits } = plan;
+  const opened: number[] = [];
+  try {
+    const filters = plan.seccomp === "deny+allow" ? [parts.filters.deny, parts.filters.allow] : [parts.filters.deny];
+    // Descriptors from 3 on: the arguments, the filters, small files. Numbers are those that the child sees.
+    const whole = withWorkspace(plan, writes ? join(parts.folder, "view") : null);
     const files = parts.files(4 + filters.length);
     opened.push(...filters.map((path) => openSync(path, "r")), ...files.map((file) => file.opened));
     const seccomp = filters.map((_, index) => 4 + index);
-    const words = bwrapOptions(whole, parts, { seccomp, files }, proxied, bus?.value.socket ?? null);
-    const file = argumentsFile(join(parts.folder, `args-${run}`), words);
+    const words = bwrapOptions(whole, parts, { seccomp, files }, proxied, bus);
+    const file = argumentsFile(join(parts.folder, `args-${name}`), words);
     const since = fstatSync(file).ctimeMs;
     opened.unshift(file);
     const bwrap = [host.bwrap ?? "bwrap", "--args", "3", "--", ...innerCommand(whole, writes ? [] : identities)];
     const control = 3 + opened.length;
-    const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${run}`, limits) : null;
+    const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${name}`, limits) : null;
     if (group !== null) stack.use(group);
     const viewed = writes ? [...overlayCommand(identities, parts, limits.diskBytes, control), ...bwrap] : bwrap;
     const child = Bun.spawn([...guardDevices(viewed, { plan, parts, ...(group === null ? {} : { groups: group.folders }) })], {
@@ -160,62 +265,62 @@ async function launch(
     for (const fd of opened.splice(0)) closeSync(fd);
     // While the cage is being built.
     group?.sweep();
-    let stopped: Stopped | null = null;
-    const kill = (): void => {
-      try {
-        process.kill(-child.pid, "SIGKILL");
-      } catch {
-        // Gone already.
-      }
-    };
-    const stop = (why: Stopped): void => {
-      stopped ??= why;
-      kill();
-    };
-    const watch = supervise(child.pid, limits, input.signal, stop);
+    const { stopped, stop, watch } = watchOver(child, run);
     try {
-      const budget = { left: limits.outputBytes };
-      const over = (): void => stop("output");
-      const [stdout, stderr] = [child.stdout, child.stderr].map((stream, index) =>
-        collect(stream, budget, over, (bytes) => input.onOutput?.(index === 0 ? "stdout" : "stderr", bytes)),
-      ) as [Promise<Uint8Array>, Promise<Uint8Array>];
-      const view = writes
-        ? await followView(child, input, {
-            scratch: join(parts.folder, "view"),
-            workspace,
-            identities,
-            diskBytes: limits.diskBytes,
-            since,
-            kill,
-            isStopped: () => stopped !== null,
-          })
-        : null;
-      if (view !== null && "failure" in view) return err(view.failure);
+      const streams = gather([child.stdout, child.stderr], run, stop);
+      const view =
+        writes && workspace !== null
+          ? await followView(child, input, {
+              scratch: join(parts.folder, "view"),
+              workspace,
+              identities,
+              diskBytes: limits.diskBytes,
+              since,
+              kill: () => killGroup(child),
+              isStopped: () => stopped() !== null,
+            })
+          : null;
+      if (view !== null && "failure" in view) return view;
       await child.exited;
       const end = view ?? { code: child.exitCode, signal: child.signalCode === null ? null : String(child.signalCode) };
-      const [out, said] = [await stdout, await stderr];
-      const broken = cageFault(end.code, out, said);
-      if (broken !== null && stopped === null) return err({ kind: "failed", detail: broken });
-      return ok({
-        level: host.level,
-        code: stopped === null ? end.code : null,
-        signal: end.signal,
-        stopped,
-        view: view?.kind ?? null,
-        stdout: out,
-        stderr: said,
-        wallMs: Math.round(clock.monotonic() - started),
-        network: proxy?.close() ?? null,
-      });
+      const [stdout, stderr] = await streams;
+      return { code: end.code, signal: end.signal, stopped: stopped(), view: view?.kind ?? null, stdout, stderr };
     } finally {
       watch[Symbol.dispose]();
-      kill();
+      killGroup(child);
+      desk?.prepare(limits);
     }
-  } catch (error) {
-    return err({ kind: "failed", detail: error instanceof Error ? error.message : String(error) });
   } finally {
     for (const fd of opened) closeSync(fd);
   }
+}
+
+/** Ends it when it goes beyond its limits or is cancelled. */
+function watchOver(child: Pick<Bun.Subprocess, "pid">, { plan, input }: Run) {
+  let stopped: Stopped | null = null;
+  const stop = (why: Stopped): void => {
+    stopped ??= why;
+    killGroup(child);
+  };
+  return { stopped: (): Stopped | null => stopped, stop, watch: supervise(child.pid, plan.limits, input.signal, stop) };
+}
+
+/** Both streams to their ends, within one budget. */
+async function gather(
+  streams: readonly [stdout: ReadableStream<Uint8Array>, stderr: ReadableStream<Uint8Array>],
+  { plan, input }: Run,
+  stop: (why: Stopped) => void,
+): Promise<readonly [stdout: Uint8Array, stderr: Uint8Array]> {
+  const budget = { left: plan.limits.outputBytes };
+  const [stdout, stderr] = streams.map(async (stream, index) =>
+    collect(
+      stream,
+      budget,
+      () => stop("output"),
+      (bytes) => input.onOutput?.(index === 0 ? "stdout" : "stderr", bytes),
+    ),
+  );
+  return [(await stdout) ?? new Uint8Array(), (await stderr) ?? new Uint8Array()];
 }
 
 /** Names runs of this process apart. */

@@ -1,5 +1,5 @@
 /** The helper that holds a copy-on-write view: how it is told to, and what it says while the program runs. */
-import { writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { CageError, CageInput, FolderView, RunView, ViewKind, WorkspaceView } from "../../bark/cage/types.ts";
 import type { Result } from "../../lib/result.ts";
@@ -48,10 +48,24 @@ interface Followed {
 export async function followView(
   child: Bun.Subprocess,
   input: CageInput,
-  { scratch, workspace, identities, diskBytes, since, kill, isStopped }: Followed,
+  followed: Followed,
 ): Promise<ViewEnd | { readonly failure: CageError }> {
   const fd = child.stdio.at(-1);
   if (typeof fd !== "number") throw new Error("no control channel");
+  try {
+    return await follow(fd, child, input, followed);
+  } finally {
+    // Bun leaves it open, whatever is read from it.
+    closeSync(fd);
+  }
+}
+
+async function follow(
+  fd: number,
+  child: Bun.Subprocess,
+  input: CageInput,
+  { scratch, workspace, identities, diskBytes, since, kill, isStopped }: Followed,
+): Promise<ViewEnd | { readonly failure: CageError }> {
   const root = `/proc/${child.pid}/root`;
   const folders = [workspace.host, ...(workspace.git === undefined ? [] : [workspace.git.host])];
   const copies = new Map<number, CopiedFolder>();

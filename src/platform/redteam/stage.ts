@@ -34,6 +34,9 @@ import { Victim } from "./victim.ts";
 const DYING = 2_000;
 const LOOK = 20;
 
+/** Every cage has its own of these. */
+const OWN = ["ipc", "mnt", "net", "pid", "user", "uts"];
+
 export class Stage implements Disposable {
   readonly canary = `canary-${crypto.randomUUID()}`;
   readonly workspace: string;
@@ -100,6 +103,7 @@ export class Stage implements Disposable {
       SYSTEM_BUS: this.#path("system_bus_socket"),
       ABSTRACT_BUS: `${this.#abstract}-bus`,
       HOST_PID: String(this.#victim?.pid ?? 1),
+      HOST_NAMESPACES: OWN.map((name) => readlinkSync(`/proc/self/ns/${name}`)).join(" "),
       MARK: this.#mark,
       NAMES: NAMES_TO_TRY,
     };

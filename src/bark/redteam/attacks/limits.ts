@@ -21,6 +21,11 @@ for n in ('mnt','user','net','pid','uts','ipc','cgroup'):
   f=os.open('/proc/1/ns/'+n,os.O_RDONLY)
   if l.setns(f,0)==0: print('OPEN',n)`,
   ),
+  sh(
+    "namespaces",
+    "shared-with-the-host",
+    `for n in ipc mnt net pid user uts; do case " $HOST_NAMESPACES " in *" $(readlink /proc/self/ns/$n) "*) echo "OPEN $n";; esac; done`,
+  ),
   sh("namespaces", "hostname", `echo evil > /proc/sys/kernel/hostname && echo OPEN`),
   sh("namespaces", "uid-map", `echo '0 0 1' > /proc/self/uid_map && echo OPEN; echo deny > /proc/self/setgroups && echo OPEN`),
   sh("namespaces", "max-user-namespaces", `echo 100 > /proc/sys/user/max_user_namespaces && echo OPEN`),

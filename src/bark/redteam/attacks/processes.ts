@@ -17,10 +17,18 @@ export const PROCESSES: readonly ScriptAttack[] = [
   ),
   py(
     "processes",
-    "first-process-without-filter",
-    `import re
-t=open('/proc/1/status').read()
-print('OPEN' if not re.search(r'Seccomp:\\s+2',t) else 'filtered')`,
+    "process-without-filter",
+    `import os,re
+for p in filter(str.isdigit,os.listdir('/proc')):
+  try: t=open('/proc/'+p+'/status').read()
+  except OSError: continue
+  if re.search(r'Seccomp:\\s+2',t): continue
+  for n,f in (('mem',os.O_RDWR),('mem',os.O_RDONLY),('environ',os.O_RDONLY),('maps',os.O_RDONLY),('ns/user',os.O_RDONLY)):
+    try: os.close(os.open('/proc/'+p+'/'+n,f)); print('OPEN',p,n)
+    except OSError as e: print(p,n,e.strerror)
+  for n in ('cwd','root','exe','fd/0'):
+    try: print('OPEN',p,os.readlink('/proc/'+p+'/'+n))
+    except OSError as e: print(p,n,e.strerror)`,
   ),
   sh(
     "processes",

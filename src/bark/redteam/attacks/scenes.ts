@@ -34,7 +34,7 @@ export const APPROVALS = [
   "effect-changed-while-asked",
 ] as const;
 
-export const ENDS = ["noctem-killed", "noctem-killed-under-fork-bomb", "call-cancelled"] as const;
+export const ENDS = ["noctem-killed", "noctem-killed-under-bomb", "call-cancelled"] as const;
 export const SHOWN = ["output-on-terminal", "names-on-terminal", "approval-on-terminal"] as const;
 
 const call = (id: string, skill: string, args: CallAttack["args"], rest: Partial<CallAttack> = {}): CallAttack => ({
