@@ -134,7 +134,8 @@ int standby(char **args)
     as_first_process();
     /* Not every kernel has these. */
     syscall(SYS_unshare, CLONE_NEWCGROUP);
-    syscall(SYS_umask, 0);
+    /* Modes of the root are those that are said; the program gets its own back. */
+    mode_t modes = (mode_t) syscall(SYS_umask, 0);
     errno = 0;
     if (!at[0] || strcmp(at[0], "--root") != 0 || !at[1]) die("no root");
     root = at[1];
@@ -193,6 +194,7 @@ int standby(char **args)
     if (devices_at && attribute(at_root(devices_at), READ_ONLY | NOSUID, 0) != 0) die("%s", devices_at);
     loopback_up();
     if (syscall(SYS_sethostname, "noctem", 6) != 0) die("name");
+    syscall(SYS_umask, modes);
     execv(at[1], at + 1);
     die("%s", at[1]);
 }
