@@ -203,19 +203,19 @@ int standby(char **args)
 
 static int control = -1;
 
-/* The last word: what was cut off, because whoever wrote it was killed, does not begin. */
-#define LAST "."
-
 /* Bytes of words; who has more builds a cage anew. */
 #define MOST_WORDS (64 << 10)
 
 /*
- * Its words where they come by descriptor: each with NUL at its end. Whoever writes them has written all of bubblewrap's options before; so who has words is in a whole cage.
+ * Its words where they come by descriptor: each with NUL at its end, and before them how many there are, so that what was cut off does not begin. Whoever writes them has written all of bubblewrap's
+ * options before; so who has words is in a whole cage.
  */
 char **standby_words(char **args)
 {
     if (!args[0] || strcmp(args[0], "--standby") != 0) return args;
     errno = 0;
+    /* Bubblewrap is the first. Outside of such a cage everything that it ends would be everybody's. */
+    if (getpid() != 2) die("not in a cage that stands ready");
     for (int i = 1; i < 5; i++) if (!args[i]) die("--standby wants four descriptors");
     int words = (int) number(args[1]), out = (int) number(args[3]), err = (int) number(args[4]);
     control = (int) number(args[2]);
@@ -227,18 +227,17 @@ char **standby_words(char **args)
     errno = 0;
     if (size == 0 || text[size - 1] != '\0') die("words that do not end");
     for (size_t next = 0; next < size; next += strlen(text + next) + 1) {
-        if (count == sizeof list / sizeof *list) die("too many words");
+        if (count == sizeof list / sizeof *list - 1) die("too many words");
         list[count++] = text + next;
     }
-    if (strcmp(list[count - 1], LAST) != 0) die("words that do not end");
-    list[count - 1] = NULL;
+    if (number(list[0]) != (long) count - 1) die("words that do not end");
     if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0) die("streams");
     fcntl(control, F_SETFD, FD_CLOEXEC);
     /* Whatever loses its parent in here is this one's, as it would be a first process's. */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) die("orphans");
     /* A filter that this plan has no use for, where the words came from, the streams as they came. */
     for (int fd = STDERR_FILENO + 1; fd < STANDBY_DESCRIPTORS; fd++) if (fd != control) close(fd);
-    return list;
+    return list + 1;
 }
 
 /* From here on something of the run may have happened. */

@@ -36,12 +36,11 @@ describe.skipIf(NO_CAGE !== null)(`a cage that stands ready${why}`, () => {
 
   test("shows a program what a cage shows that is built whole", async () => {
     using whole = roomWith(false);
-    // Where it is mounted and how, without what differs from run to run: numbers, the workspace's name, and that /dev is one file system or another.
-    const look = `cut -d' ' -f5,6 /proc/self/mountinfo | grep -v workspace | sed 's/,relatime//; s/,noexec//' | grep -v '^/dev' | sort -u;
+    // What is mounted and how, but for the workspace's name, for /dev, which is one file system or several, and for what bubblewrap closes where it is open alone.
+    const look = `cut -d' ' -f5,6 /proc/self/mountinfo | grep -v workspace | sed 's/,relatime//; s/,noexec//' | grep -vE '^/(dev|proc/(irq|bus))' | sort -u;
       ls -A / /etc /dev /home /run /usr | grep -v '^core$'; for f in /proc/keys /proc/kallsyms /etc/passwd; do cat $f; done 2>&1; hostname; env | sort; id; pwd; umask; ls -ld /tmp /home/noctem /dev/shm | cut -c1-10;
       df --output=size /tmp /home/noctem /dev/shm; cat a.txt; ls -l /proc/self/fd | wc -l; cat /proc/net/dev | wc -l; ls /sys 2>&1; readlink /etc/localtime; tty`;
     const [ready, anew] = [await room.sh(look), await whole.sh(look)];
-    // The first process is ours in the one, in the other bubblewrap, with one of ours below it; a root that stands ready has a bound.
     const same = (text: string): readonly string[] => text.replaceAll(room.folder, "F").replaceAll(whole.folder, "F").split("\n");
     expect(same(ready.out)).toEqual(same(anew.out));
     expect(ready.err).toBe(anew.err);
@@ -135,17 +134,22 @@ describe.skipIf(NO_CAGE !== null)(`a cage that stands ready${why}`, () => {
     },
   );
 
-  test("without its words a cage that stands begins nothing", () => {
+  test("without all of its words a cage that stands begins nothing", () => {
     const built = buildHelper();
     if (typeof built === "string") throw new Error(built);
-    for (const words of ["", "--", "--\0/bin/echo\0began\0", "--\0/bin/echo\0began\0."]) {
-      const file = join(room.folder, "words");
+    const file = join(room.folder, "words");
+    const told = (words: string, around: readonly string[]) => {
       writeFileSync(file, words);
-      const ran = Bun.spawnSync(["/bin/sh", "-c", `exec "$0" inside --standby 6 7 8 9 6< "$1" 7>/dev/null 8>&1 9>&2`, built.path, file], {
-        stdio: ["ignore", "pipe", "pipe"],
-      });
-      expect([ran.exitCode, ran.stdout.toString(), ran.stderr.toString()]).toEqual([125, "", "noctem-helper: words that do not end\n"]);
-    }
+      const script = `"$0" inside --standby 6 7 8 9 6< "$1" 7>/dev/null 8>&1 9>&2; exit $?`;
+      const ran = Bun.spawnSync([...around, "/bin/sh", "-c", script, built.path, file], { stdio: ["ignore", "pipe", "pipe"] });
+      return [ran.exitCode, ran.stdout.toString(), ran.stderr.toString()];
+    };
+    // The second process of a namespace, as in a cage: the program's end is the end of all of them.
+    const inside = ["unshare", "-Urpf"];
+    for (const words of ["", "3", "3\0--\0/bin/echo\0", "3\0--\0/bin/echo\0began", "2\0--\0/bin/echo\0began\0"])
+      expect(told(words, inside)).toEqual([125, "", "noctem-helper: words that do not end\n"]);
+    expect(told("3\0--\0/bin/echo\0began\0", inside)).toEqual([0, "began\n", ""]);
+    expect(told("3\0--\0/bin/echo\0began\0", [])).toEqual([125, "", "noctem-helper: not in a cage that stands ready\n"]);
   });
 });
 

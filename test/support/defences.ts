@@ -151,8 +151,8 @@ const STANDING: readonly Defence[] = [
   standing(
     "an empty root",
     "src/bark/cage/standing.ts",
-    '...["--mount", "/usr", "/usr"],',
-    '...["--mount", "/usr", "/usr", "--mount", "/var", "/var"],',
+    '    "--mount",\n    "/usr",\n    "/usr",\n',
+    '    "--mount",\n    "/usr",\n    "/usr",\n    "--mount",\n    "/var",\n    "/var",\n',
     "read-,find-secrets",
   ),
   standing(
@@ -654,6 +654,7 @@ export const HOLDS_TWICE: Readonly<Record<string, string>> = {
   // A refusal where the other asks; what runs in a cage sees neither.
   "the pattern **/.cargo/credentials": "**/credentials masks it as well",
   "the pattern **/.cargo/credentials.toml": "**/credentials.* masks it as well",
+  "standing: an end of what the program started": "their end is waited for, and the limit of time ends them",
   "small programs": "no rule names `if` or `for` as a program",
   assignments: "no rule names a program with = in it",
   "programs named by a path": "no rule names a program with / in it",

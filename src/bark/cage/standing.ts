@@ -29,7 +29,8 @@ export function standbyOptions(
   bus: string | null,
 ): readonly Word[] {
   return [
-    ...["--unshare-user", "--disable-userns"],
+    "--unshare-user",
+    "--disable-userns",
     ...first(plan, proxy, bus),
     // With the nodes of /dev in it, and with each mount's own restrictions, which bubblewrap keeps.
     ...bind("--dev-bind", root, "/"),
@@ -49,16 +50,23 @@ export function standbyRoot(
   const folders = new Set(["/etc", "/run", "/home", "/dev/pts"]);
   for (const { to } of [...mounts, ...files]) for (const above of foldersAbove(to)) folders.add(above);
   return [
-    ...["--devices", "/dev"],
+    "--devices",
+    "/dev",
     ...[...folders].flatMap((path) => ["--folder", path]),
-    ...["--tmpfs", String(SHARED_MEMORY), "/dev/shm"],
+    "--tmpfs",
+    String(SHARED_MEMORY),
+    "/dev/shm",
     ...["/tmp", HOME].flatMap((path) => ["--tmpfs", String(diskBytes), path]),
     ...NODES.flatMap((path) => ["--node", path]),
-    ...["--terminals", "/dev/pts"],
+    "--terminals",
+    "/dev/pts",
     ...DEVICE_LINKS.flatMap(([name, target]) => ["--link", target, `/dev/${name}`]),
-    ...["--kernel", "/proc"],
+    "--kernel",
+    "/proc",
     ...parts.hidden.flatMap((path) => ["--hide", path]),
-    ...["--mount", "/usr", "/usr"],
+    "--mount",
+    "/usr",
+    "/usr",
     ...mounts.flatMap((mount) =>
       mount.kind === "link" ? ["--link", mount.target, mount.to] : "from" in mount ? ["--mount", mount.from, mount.to] : [],
     ),

@@ -199,11 +199,13 @@ async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<E
   if (standby === null) return null;
   const { stopped, stop, watch } = watchOver(standby.child, run);
   let served = false;
+  let isOld = false;
   try {
     const seccomp = plan.seccomp === "deny+allow" ? [4, 5] : [4];
     const stands = { root: standbyFolder(parts), diskBytes: standby.diskBytes };
     const options = standbyOptions(whole, parts, stands, { seccomp }, proxied, bus);
-    if (!fits(options) || !begun(standby, options, words, plan.limits)) return null;
+    isOld = !fits(options) || !begin(standby, options, words, plan.limits);
+    if (isOld) return null;
     const streams = gather([standby.stdout, standby.stderr], run, stop);
     const ended = await standby.ended();
     served = ended !== null || stopped() !== null;
@@ -212,7 +214,7 @@ async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<E
     return { code: ended?.code ?? null, signal: null, stopped: stopped(), view: null, stdout, stderr };
   } finally {
     watch[Symbol.dispose]();
-    desk.report(served);
+    if (!isOld) desk.report(served);
     if (!served || stopped() !== null) killGroup(standby.child);
     // The kernel takes apart what nothing runs in any more; nobody waits for that.
     ending.add(standby);
@@ -224,14 +226,14 @@ async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<E
   }
 }
 
-/** Whether the helper was told what to begin with: false leaves a cage without a program. */
-function begun(standby: Standby, options: readonly Word[], words: readonly string[], limits: Limits): boolean {
+/** Tells bubblewrap and the helper what for; false where it is not for this run. One that hears nothing any more is not told apart: its end says so. */
+function begin(standby: Standby, options: readonly Word[], words: readonly string[], limits: Limits): boolean {
   try {
     standby.build(options);
     // Meanwhile bubblewrap builds.
     return standby.begin(words, limits);
   } catch {
-    return false;
+    return true;
   }
 }
 

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { HELPER, type Word } from "../../bark/cage/argv.ts";
 import { standbyRoot } from "../../bark/cage/standing.ts";
 import type { Limits } from "../../bark/cage/types.ts";
-import { type RunGroup, runGroup } from "./cgroup.ts";
+import { runGroup } from "./cgroup.ts";
 import { ALWAYS, needless } from "./devices.ts";
 import type { UnpackedParts } from "./parts.ts";
 
@@ -21,8 +21,6 @@ const MOST = 64 << 10;
 const VAIN = 2;
 /** Descriptors of the child; the helper closes what is left of them (STANDBY_DESCRIPTORS). */
 const FD = { options: 3, filters: [4, 5], words: 6, control: 7, out: 8, err: 9 } as const;
-/** What the helper takes for the end of its words. */
-const LAST = ".";
 
 type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
 
@@ -59,7 +57,6 @@ interface Waiting {
 export function standbyDesk(parts: UnpackedParts, bwrap: string, monotonic: () => number): StandbyDesk {
   let waiting: Waiting | null = null;
   let vain = 0;
-  let made = 0;
   const end = (): void => {
     if (waiting === null) return;
     const { standby, timer } = waiting;
@@ -69,7 +66,14 @@ export function standbyDesk(parts: UnpackedParts, bwrap: string, monotonic: () =
   };
   const prepare = (limits: Limits): void => {
     if (waiting !== null || vain >= VAIN) return;
-    const standby = stand(parts, bwrap, `${process.pid}-9${++made}`, limits);
+    let standby: Standby;
+    try {
+      standby = stand(parts, bwrap, limits);
+    } catch {
+      // No descriptor or process is left to be had: what a run lacks as well it will say itself.
+      vain++;
+      return;
+    }
     const timer = setTimeout(end, STANDS);
     timer.unref();
     waiting = { standby, since: monotonic(), timer };
@@ -104,29 +108,43 @@ export function standbyDesk(parts: UnpackedParts, bwrap: string, monotonic: () =
 /** Whether it is of a size that one takes. */
 export const fits = (words: readonly Word[]): boolean => packed(words).length < MOST;
 
-function stand(parts: UnpackedParts, bwrap: string, name: string, limits: Limits): Standby {
+function stand(parts: UnpackedParts, bwrap: string, limits: Limits): Standby {
   const mounts = mountTable();
-  const group = process.geteuid?.() === 0 ? runGroup(`noctem-${name}`, limits) : null;
-  const filters = [openSync(parts.filters.deny, "r"), openSync(parts.filters.allow, "r")];
+  using made = new DisposableStack();
+  const group = process.geteuid?.() === 0 ? runGroup(`noctem-${process.pid}-${++standing}`, limits) : null;
+  if (group !== null) made.use(group);
+  const filters = [parts.filters.deny, parts.filters.allow].map((path) => {
+    const fd = openSync(path, "r");
+    made.defer(() => closeSync(fd));
+    return fd;
+  });
   const command = [
     parts.helper,
     "standby",
     ...(group?.folders ?? []).flatMap((folder) => ["--group", folder]),
     ...needless(mounts, [...ALWAYS, parts.folder]).flatMap((folder) => ["--gone", folder]),
-    ...["--root", standbyFolder(parts)],
+    "--root",
+    standbyFolder(parts),
     ...standbyRoot(parts, parts.copied, limits.diskBytes),
     "--",
-    ...[bwrap, "--args", String(FD.options), "--"],
-    ...[HELPER, "inside", "--standby", ...[FD.words, FD.control, FD.out, FD.err].map(String)],
+    bwrap,
+    "--args",
+    String(FD.options),
+    "--",
+    HELPER,
+    "inside",
+    "--standby",
+    ...[FD.words, FD.control, FD.out, FD.err].map(String),
   ];
-  const child = Bun.spawn(command, {
+  const child = Bun.spawn<"ignore", "ignore", "pipe">(command, {
     stdio: ["ignore", "ignore", "pipe", "pipe", ...filters, "pipe", "pipe", "pipe", "pipe"],
     env: {},
     cwd: "/",
     detached: true,
-  }) as Child;
+  });
   child.unref();
   for (const fd of filters) closeSync(fd);
+  made.move();
   const open = new Map<number, number>(
     [FD.options, FD.words, FD.control, FD.out, FD.err].map((fd) => [fd, child.stdio[fd] as unknown as number]),
   );
@@ -138,9 +156,11 @@ function stand(parts: UnpackedParts, bwrap: string, name: string, limits: Limits
   };
   const say = (fd: number, words: readonly Word[]): void => {
     const text = packed(words);
-    const written = writeSync(pipe(fd), text);
-    close(fd);
-    if (written !== text.length) throw new Error("a standing cage takes no more words");
+    try {
+      if (writeSync(pipe(fd), text) !== text.length) throw new Error("a standing cage takes no more words");
+    } finally {
+      close(fd);
+    }
   };
   const stream = (fd: number): ReadableStream<Uint8Array> => Bun.file(pipe(fd)).stream();
   return {
@@ -157,7 +177,8 @@ function stand(parts: UnpackedParts, bwrap: string, name: string, limits: Limits
       // A view of mounts that are not the host's any more would show a program another folder than the one that was judged.
       if (mountTable() !== mounts) return false;
       if (LIMITED.some((limit) => own[limit] !== limits[limit])) group?.limit(own);
-      say(FD.words, [...words, LAST]);
+      // By their number it knows whether they are all there.
+      say(FD.words, [String(words.length), ...words]);
       return true;
     },
     async ended() {
@@ -183,6 +204,9 @@ function stand(parts: UnpackedParts, bwrap: string, name: string, limits: Limits
 
 /** Of the helper, after "begun". */
 const END = /^exit (\d+)$/m;
+
+/** Names control groups apart, also from those of runs in cages that are built whole (`runs`). */
+let standing = 1_000_000;
 
 const isAlive = ({ exitCode, signalCode }: Child): boolean => exitCode === null && signalCode === null;
 
