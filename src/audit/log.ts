@@ -138,6 +138,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
     let next = session.frontier;
     let note = "";
     let given: readonly LeafPlace[] = [];
+    const utf8 = new TextEncoder();
     const written = deps.heart.append({
       session: id,
       after: session.note,
@@ -148,7 +149,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
         const leaves = items.map(({ make }, i) => {
           const place = places[i] ?? { hlc: 0 as never, clock: 0, payload: null };
           const leaf = entryText(make({ version: 1, session: id, seq: next.size, hlc: place.hlc }, place));
-          next.push(leafHash(deps.crypto.sha256, new TextEncoder().encode(leaf)));
+          next.push(leafHash(deps.crypto.sha256, utf8.encode(leaf)));
           return leaf;
         });
         const origin = originOf(deps.heartId, id);

@@ -4,18 +4,22 @@
  */
 export type Sha256 = (bytes: Uint8Array) => Uint8Array;
 
-export const leafHash = (sha256: Sha256, leaf: Uint8Array): Uint8Array => sha256(prefixed(0, [leaf]));
-const nodeHash = (sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array => sha256(prefixed(1, [left, right]));
+const LEAF = 0;
+const NODE = 1;
 
-function prefixed(first: number, parts: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(1 + parts.reduce((sum, part) => sum + part.length, 0));
-  out[0] = first;
-  let at = 1;
-  for (const part of parts) {
-    out.set(part, at);
-    at += part.length;
-  }
-  return out;
+export function leafHash(sha256: Sha256, leaf: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(1 + leaf.length);
+  bytes[0] = LEAF;
+  bytes.set(leaf, 1);
+  return sha256(bytes);
+}
+
+function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(1 + left.length + right.length);
+  bytes[0] = NODE;
+  bytes.set(left, 1);
+  bytes.set(right, 1 + left.length);
+  return sha256(bytes);
 }
 
 /** The root that a log of these leaf hashes has; that of none is the hash of nothing. */

@@ -128,16 +128,14 @@ export function heartAudit(store: TypedStore): HeartAudit {
   const appendIn = (stamps: Stamps, batch: LeafBatch): LeftCheckpoint | null => {
     const { session, payloads, make, remember } = batch;
     const ref = Uint8Array.fromHex(session);
-    const places = payloads.map((payload): LeafPlace => {
+    const keep = ({ body: text, label }: NonNullable<LeafBatch["payloads"][number]>): LeafPlace["payload"] => {
       const salt = random.bytes(16);
-      const body = payload?.body.toWellFormed() ?? "";
-      const kept =
-        payload === null
-          ? null
-          : {
-              hash: bodyHash(salt, body, crypto).toHex(),
-              id: insertEntry(store, stamps, { kind: "skill", body, salt, label: payload.label, ref, near: ref }),
-            };
+      const body = text.toWellFormed();
+      const id = insertEntry(store, stamps, { kind: "skill", body, salt, label, ref, near: ref });
+      return { hash: bodyHash(salt, body, crypto).toHex(), id };
+    };
+    const places = payloads.map((payload): LeafPlace => {
+      const kept = payload === null ? null : keep(payload);
       return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
     });
     const { leaves, checkpoint } = make(places);

@@ -229,8 +229,8 @@ function packSummary(summary: StreamSummary): Uint8Array {
   packSums(value, 0, summary.hot);
   packSums(value, SUMS_BYTES, summary.cold);
   const view = new DataView(value.buffer, 2 * SUMS_BYTES);
-  view.setBigUint64(0, BigInt(summary.floors.rows));
-  view.setBigUint64(8, BigInt(summary.floors.seqs));
+  setNumber(view, 0, summary.floors.rows);
+  setNumber(view, 8, summary.floors.seqs);
   return value;
 }
 
@@ -295,7 +295,13 @@ export function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
 function packSums(into: Uint8Array, at: number, { digest, streams, seqs, rows, total }: StreamSums): void {
   into.set(digest, at);
   const view = new DataView(into.buffer, into.byteOffset + at + MAC_BYTES);
-  for (const [i, value] of [streams, seqs, rows, total].entries()) view.setBigUint64(i * 8, BigInt(value));
+  for (const [i, value] of [streams, seqs, rows, total].entries()) setNumber(view, i * 8, value);
+}
+
+/** 64 bits in two halves, without a bigint for each. `value` is whole and not negative. */
+function setNumber(view: DataView, at: number, value: number): void {
+  view.setUint32(at, Math.floor(value / 0x1_0000_0000));
+  view.setUint32(at + 4, value % 0x1_0000_0000);
 }
 
 function unpackSums(from: Uint8Array, at: number): StreamSums {

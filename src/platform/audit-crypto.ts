@@ -20,7 +20,8 @@ export const signingKey = (seed: Uint8Array): SigningKey => signer(privateKey(se
 
 const signer = (key: KeyObject): SigningKey => ({
   publicKey: rawPublic(key),
-  sign: (bytes) => Uint8Array.from(sign(null, bytes, key)),
+  // A copy: the program's own arrays are no buffers of node's.
+  sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
 });
 
 export const auditCrypto: AuditCrypto = {

@@ -71,8 +71,8 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
   {
     name: "leaves are hashed like nodes",
     file: "src/audit/merkle.ts",
-    from: "sha256(prefixed(0, [leaf]))",
-    to: "sha256(prefixed(1, [leaf]))",
+    from: "bytes[0] = LEAF;",
+    to: "bytes[0] = NODE;",
   },
   {
     name: "a consistency of nothing is one",
