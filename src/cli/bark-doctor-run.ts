@@ -26,6 +26,7 @@ export async function barkDoctor({ json }: { readonly json: boolean | undefined 
   const { sha256 } = auditCrypto;
   const permits = permitDesk(sha256);
   using cage = hostCage({ permits, clock, sha256, env: process.env });
+  using whole = hostCage({ permits, clock, sha256, env: process.env, standby: false });
   const tools = { cage, permits, clock, sha256 };
   const host = cage.host();
   const findings: Finding[] = [];
@@ -43,9 +44,15 @@ export async function barkDoctor({ json }: { readonly json: boolean | undefined 
       continue;
     }
     const limits = limitsOf(SKILL_OF[tier]);
-    const probed = await probeTier(tier, limits, tools);
-    if (probed.ok && probed.value.view !== null) overlay = probed.value.view === "overlay";
-    say(checkTier(tier, host, probed, limits.processes));
+    // Calls that write nothing run in a cage that stands ready, or in one that is built whole: what either lacks the tier lacks.
+    let found: readonly Finding[] = [];
+    for (const of of tier === 3 ? [cage] : [cage, whole]) {
+      const probed = await probeTier(tier, limits, { ...tools, cage: of });
+      if (probed.ok && probed.value.view !== null) overlay = probed.value.view === "overlay";
+      found = checkTier(tier, host, probed, limits.processes);
+      if (found.some(({ state }) => state === "broken")) break;
+    }
+    say(found);
     if (io.signal.aborted) return ExitCode.SIGINT;
   }
   const { models } = stickOf(io, undefined);
@@ -53,7 +60,8 @@ export async function barkDoctor({ json }: { readonly json: boolean | undefined 
   const fetching = policy.skills["web_fetch"];
   if (fetching?.network !== undefined) {
     const { rules: _rules, ...reach } = fetching.network;
-    say([await fetchCage(fetching.limits, reach, tools, host.detail)]);
+    const ready = await fetchCage(fetching.limits, reach, tools, host.detail);
+    say([ready.state === "broken" ? ready : await fetchCage(fetching.limits, reach, { ...tools, cage: whole }, host.detail)]);
   }
   const services = Object.values(policy.skills).flatMap(({ dbus = [] }) => dbus.map(({ name }) => name));
   say([checkBus([...new Set(services)], findBusProxy())]);
