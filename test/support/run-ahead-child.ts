@@ -29,6 +29,8 @@ export interface RunAheadReport {
   readonly full: { readonly error: string; readonly stepwise: string; readonly held: number; readonly sameAfter: boolean };
   /** Two contexts at work at one time say what each says alone. */
   readonly sideBySide: boolean;
+  /** Milliseconds that one token took at most, of those after a pause of the reader, and the pause. */
+  readonly paused: { readonly slowest: number; readonly pause: number };
   /** Turns that the event loop had while a reader took tokens that were all there already. */
   readonly turns: number;
   /** Times that Bun took the process for one that waits for nothing. */
@@ -268,12 +270,16 @@ async function main(): Promise<RunAheadReport> {
   await decoder.keep(0);
   const hurried = decoder.open({ ...GREEDY, ahead: BOUNDLESS });
   let input: readonly Token[] = [(await token(hurried, prompt(12))).token];
+  const paused = { slowest: 0, pause: 500 };
+  await Bun.sleep(paused.pause);
   setImmediate(count);
   turns = 0;
   for (let index = 0; index < 160; index++) {
     // So long that the thread is always ahead.
     Bun.sleepSync(3);
-    input = [(await token(hurried, input)).token];
+    const step = await token(hurried, input);
+    paused.slowest = Math.max(paused.slowest, step.ms);
+    input = [step.token];
   }
   counting = false;
   await hurried.close();
@@ -293,6 +299,7 @@ async function main(): Promise<RunAheadReport> {
     cancelled,
     full,
     sideBySide,
+    paused,
     turns,
     forsaken,
     threads,

@@ -35,7 +35,7 @@ struct library {
   void (*batch_free)(struct batch batch);
   int (*decode)(void *context, struct batch batch);
   int (*sample)(void *sampler, void *context, int index);
-  _Bool (*is_eog)(const void *vocab, int token);
+  int (*is_eog)(const void *vocab, int token); /* a bool, of which only the lowest byte counts */
   void (*set_threads)(void *context, int generate, int batch);
   void (*attach)(void *context, void *generate, void *batch);
   void (*detach)(void *context);
@@ -118,9 +118,12 @@ static void run(struct loop *loop) {
     *place = step;
     loop->count++;
     loop->left--;
-    if (step.token == loop->end || library->is_eog(loop->vocab, step.token)) loop->left = 0;
+    if (step.token == loop->end || (library->is_eog(loop->vocab, step.token) & 0xff)) loop->left = 0;
     if (loop->left > 0) wake(loop);
-    while (loop->count == ROOM && loop->left > 0 && !loop->stop) pthread_cond_wait(loop->changed, loop->mutex);
+    while (loop->count == ROOM && loop->left > 0 && !loop->stop) {
+      pthread_cond_wait(loop->changed, loop->mutex);
+      begun = now();
+    }
     if (loop->left <= 0 || loop->stop) return;
     settle_threads(loop);
     *loop->batch.token = step.token;
