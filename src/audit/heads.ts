@@ -12,8 +12,8 @@ export interface Head {
   readonly root: string;
 }
 
-/** Sessions that a beginning commits to at most; the newest of them, should there be more that nobody committed to. */
-const MOST_HEADS = 1000;
+/** Sessions that a beginning commits to at most, so that it stays an entry that is read (64 KiB); the newest of them, should there be more that nobody committed to. */
+export const MOST_HEADS = 400;
 
 interface HeadDeps {
   readonly heart: HeartAudit;

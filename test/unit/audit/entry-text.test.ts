@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type AuditEntry, entryText, parseEntry } from "../../../src/audit/entry.ts";
+import { MOST_HEADS } from "../../../src/audit/heads.ts";
 import { canonicalJson, type Json } from "../../../src/lib/canonical-json.ts";
 
 const hex = (bytes: number) => fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((value) => value.toHex());
@@ -79,6 +80,24 @@ test("an entry is written in its one canonical form, which reads as that entry",
       expect(parseEntry(written) as unknown).toEqual({ ...entry });
     }),
   );
+});
+
+test("a beginning that commits to as many sessions as one may is read", () => {
+  const head = { session: "a".repeat(32), size: Number.MAX_SAFE_INTEGER, root: "b".repeat(64) };
+  const written = entryText({
+    version: 1,
+    session: "0".repeat(32),
+    seq: 0,
+    hlc: Number.MAX_SAFE_INTEGER,
+    kind: "genesis",
+    heart: "0".repeat(32),
+    stick: "0".repeat(64),
+    key: "0".repeat(64),
+    certificate: "0".repeat(128),
+    clock: 0,
+    heads: Array.from({ length: MOST_HEADS }, () => head),
+  });
+  expect(parseEntry(written)?.kind).toBe("genesis");
 });
 
 test("what a reader would not take for an entry is not written", () => {
