@@ -18,6 +18,8 @@ export interface GovernorOptions {
   /** Milliseconds until more threads are tried; each vain try doubles it, up to `maxRetry`. */
   readonly retry?: number;
   readonly maxRetry?: number;
+  /** Milliseconds of a step at `max` as they were measured once; without it nothing is known before the first steps. */
+  readonly usual?: number;
 }
 
 /** Slower than the best median at the same count by this much: something is wrong. */
@@ -43,6 +45,8 @@ interface Trial {
 
 export class ThreadGovernor {
   readonly #options: Required<GovernorOptions>;
+  /** Of a step at some count, the last that is known. */
+  #usual: number;
   #threads: number;
   #steps: number[] = [];
   #trial: Trial | null = null;
@@ -55,7 +59,8 @@ export class ThreadGovernor {
   #last = -Infinity;
 
   constructor(options: GovernorOptions) {
-    this.#options = { retry: 3000, maxRetry: 60_000, ...options };
+    this.#options = { retry: 3000, maxRetry: 60_000, usual: Infinity, ...options };
+    this.#usual = this.#options.usual;
     this.#threads = options.max;
     this.#retry = this.#options.retry;
   }
@@ -63,6 +68,15 @@ export class ThreadGovernor {
   /** Threads for the next step. */
   get threads(): number {
     return this.#threads;
+  }
+
+  /**
+   * Milliseconds after which the next step on several threads is not worth its end and can be made on one instead; 0 where there is nothing to say. A stall of
+   * seconds is found out in a tenth of one by it.
+   */
+  get patience(): number {
+    const usual = this.#trial?.before ?? (this.#best === Infinity ? this.#usual : this.#best);
+    return this.#threads === 1 || usual === Infinity ? 0 : Math.max(STALL_MS, usual * STALL);
   }
 
   /** Threads for a step that will not be observed, such as one of an odd size: what is settled, or the plan's count when that was long ago. */
@@ -89,6 +103,7 @@ export class ThreadGovernor {
   #consider(median: number, now: number): void {
     const slow = median > this.#best * SLOW;
     this.#best = Math.min(this.#best * FADE, median);
+    this.#usual = this.#best;
     if (this.#threads > 1 && (slow || !this.#proven)) this.#try(this.#threads >> 1, median);
     else if (this.#threads < this.#options.max && now >= this.#nextUp) this.#try(Math.min(this.#options.max, this.#threads * 2), median);
     else this.#proven = true;
@@ -116,6 +131,7 @@ export class ThreadGovernor {
     this.#steps = [];
     this.#threads = threads;
     this.#best = best;
+    if (best !== Infinity) this.#usual = best;
     this.#proven = proven;
     this.#nextUp = threads < this.#options.max ? now + this.#retry : Infinity;
   }

@@ -15,6 +15,8 @@ export interface RunAheadReport {
   readonly variety: number;
   /** Threads that were at the tokens of an answer whose count changed after the tenth, and whether its tokens were the same as on one thread. */
   readonly switched: { readonly threads: readonly number[]; readonly same: boolean };
+  /** Tokens that two threads were given no time for, and all the time: how often one thread took over, threads that they were begun on, and whether they were the same as ever. */
+  readonly impatient: { readonly none: number; readonly plenty: number; readonly threads: readonly number[]; readonly same: boolean };
   /** A reader who stopped reading: tokens held at the end, those that the context had meanwhile, and those that it has after. */
   readonly idle: { readonly held: number; readonly reached: number; readonly left: number };
   /** The likelihoods of what follows are the same, to the bit, as after an answer that was made step by step. */
@@ -50,6 +52,7 @@ const LENGTH = 110;
 const BOUNDLESS = { limit: 10_000, end: null } as const;
 
 let forsaken = 0;
+let takenOver = 0;
 process.on("beforeExit", () => forsaken++);
 
 const loopThreads = (): number =>
@@ -57,8 +60,8 @@ const loopThreads = (): number =>
 
 const prompt = (length: number): Token[] => Array.from({ length }, (_, index) => (1 + ((index * 7) % 60)) as Token);
 
-async function token(generation: Generation, input: readonly Token[], threads = 1): Promise<Step> {
-  const step = await generation.next(input, threads);
+async function token(generation: Generation, input: readonly Token[], threads = 1, patience = 0): Promise<Step> {
+  const step = await generation.next(input, threads, { threads, patience });
   if (step === null) throw new Error("nobody interrupted it");
   return step;
 }
@@ -69,12 +72,13 @@ async function answer(
   sampling: Sampling,
   length = LENGTH,
   threads: (index: number) => number = () => 1,
+  patience = 0,
 ): Promise<Step[]> {
   await decoder.keep(0);
   const generation = decoder.open(sampling);
   const steps: Step[] = [];
   for (let input: readonly Token[] = prompt(12); steps.length < length; input = [steps.at(-1)?.token ?? (0 as Token)])
-    steps.push(await token(generation, input, threads(steps.length)));
+    steps.push(await token(generation, input, threads(steps.length), patience));
   // Time to go on in, if there were something to be made.
   if (sampling.ahead !== undefined && sampling.ahead.limit < 20) await Bun.sleep(20);
   await generation.close();
@@ -103,6 +107,11 @@ async function main(): Promise<RunAheadReport> {
         const control = runtime.control?.attach(native, owner, facts) ?? null;
         if (!control?.loop) return control;
         const { loop } = control;
+        const fellBack = control.fellBack.bind(control);
+        control.fellBack = () => {
+          takenOver++;
+          fellBack();
+        };
         const stop = loop.stop.bind(loop);
         loop.stop = async () => {
           const end = await stop();
@@ -159,6 +168,19 @@ async function main(): Promise<RunAheadReport> {
 
   const steps = await answer(decoder, { ...GREEDY, ahead: BOUNDLESS }, 60, (index) => (index < 10 ? 1 : 2));
   const switched = { threads: steps.map((step) => step.threads), same: text(steps) === text(await answer(decoder, GREEDY, 60)) };
+
+  const onTwo = async (patience: number): Promise<{ readonly count: number; readonly steps: readonly Step[] }> => {
+    takenOver = 0;
+    const made = await answer(decoder, { ...GREEDY, ahead: BOUNDLESS }, 60, () => 2, patience);
+    return { count: takenOver, steps: made };
+  };
+  const [none, plenty] = [await onTwo(1e-6), await onTwo(60_000)];
+  const impatient = {
+    none: none.count,
+    plenty: plenty.count,
+    threads: none.steps.map((step) => step.threads),
+    same: [none, plenty].every((made) => text(made.steps) === text(steps)),
+  };
 
   /** Takes some tokens, lets the thread run into its bound, and looks at what comes after. */
   const followed = async (some: Partial<Sampling>): Promise<ReadonlyMap<Token, number>> => {
@@ -292,6 +314,7 @@ async function main(): Promise<RunAheadReport> {
     different,
     variety: said.size,
     switched,
+    impatient,
     idle,
     exact,
     beyond,

@@ -28,9 +28,12 @@ export interface ContextControl extends Disposable {
   readonly loop: TokenLoop | null;
   /**
    * Lets the next batch run on as many threads, and lasting ones; 1 takes those away, because idle ones would look for work and burn a core.
-   * Only while nothing is decoded, but for what the loop decodes: that goes on with them from its next token on.
+   * Only while nothing is decoded, but for what the loop decodes: that goes on with them from its next token on. `patience`: milliseconds that several of them may
+   * take for a token that the loop makes; 0 for ever.
    */
-  use(threads: number): void;
+  use(threads: number, patience: number): void;
+  /** The loop has gone on with one thread by itself. */
+  fellBack(): void;
   /**
    * After the last batch for now: its threads sleep until the next one. Without it they look for work for another 0.2 s, on a core that another
    * program could have.
@@ -107,10 +110,11 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string, loo
       if (pointer === null || llama.llama_n_ctx(pointer) !== contextSize || llama.llama_n_threads(pointer) !== inForce) return null;
       const endWanted = nativeObjects().flag();
       llama.llama_set_abort_callback(pointer, endWanted.isSet, endWanted.address);
-      const loop = loops?.open(pointer) ?? null;
+      const loop = loops?.open(pointer, endWanted.address) ?? null;
       const pools = new Map<number, Pointer>();
       // None of ours yet, whatever the addon has set.
       let inUse = 0;
+      let given = 0;
       /** A pool of just this many: threads beyond those that work would look for work between two tokens. */
       const poolOf = (threads: number): Pointer | null => {
         const pool = threads > 1 ? (pools.get(threads) ?? newPool(threads)) : null;
@@ -119,14 +123,19 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string, loo
       };
       return {
         loop,
-        use(threads) {
-          if (threads === inUse) return;
+        use(threads, patience) {
+          const isRunning = loop?.running === true;
+          if (threads === inUse && (patience === given || !isRunning)) return;
           inUse = threads;
+          given = patience;
           const pool = poolOf(threads);
-          if (loop?.running) return loop.use(threads, pool);
+          if (isRunning) return loop.use(threads, pool, patience);
           llama.llama_set_n_threads(pointer, threads, threads);
           if (pool === null) llama.llama_detach_threadpool(pointer);
           else llama.llama_attach_threadpool(pointer, pool, pool);
+        },
+        fellBack() {
+          inUse = 1;
         },
         rest() {
           // The next batch wakes it. A pool that another took the place of sleeps already: llama.cpp sees to that.

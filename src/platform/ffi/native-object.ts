@@ -12,10 +12,10 @@ export interface NativeObjects {
   flag(): NativeFlag;
 }
 
-/** A byte that native threads may look at. Not one of JavaScript's: where the bytes of a small array lie changes, `ptr` of it is good for one call. */
+/** What native threads may look at. Not memory of JavaScript's: where the bytes of a small array lie changes, `ptr` of it is good for one call. */
 export interface NativeFlag extends Disposable {
   readonly address: Pointer;
-  /** C code for `_Bool (*)(void *)`, which any thread may call: whether the byte at the address is set. */
+  /** C code for `_Bool (*)(void *)`, which any thread may call: whether the flag at the address is set. */
   readonly isSet: Pointer;
   set(value: boolean): void;
   /** Only when nothing looks at it any more. */

@@ -30,11 +30,24 @@ u64 noctem_word(u64 address) {
   return word;
 }
 
-/* A byte that native threads may look at while JavaScript runs; 0 where there is no memory. */
-u64 noctem_flag_new(void) { return (u64)calloc(1, 1); }
-void noctem_flag_set(u64 flag, unsigned char value) { *(volatile unsigned char *)flag = value; }
+extern int clock_gettime(int clock, long *time);
+
+/* What native threads may look at while JavaScript runs; in token-loop.c too. 0 where there is no memory. */
+struct flag {
+  double until; /* milliseconds of the monotonic clock after which it is set by itself; 0 for never */
+  volatile unsigned char set;
+};
+u64 noctem_flag_new(void) { return (u64)calloc(1, sizeof(struct flag)); }
+void noctem_flag_set(u64 flag, unsigned char value) { ((struct flag *)flag)->set = value; }
 void noctem_flag_free(u64 flag) { free((void *)flag); }
 
 /* llama.cpp asks this from its own threads whether to stop, where JavaScript must not be called. */
-static _Bool noctem_is_set(void *flag) { return *(volatile unsigned char *)flag != 0; }
+static _Bool noctem_is_set(void *address) {
+  struct flag *flag = address;
+  long time[2];
+  if (flag->set) return 1;
+  if (flag->until == 0) return 0;
+  clock_gettime(1, time);
+  return time[0] * 1e3 + time[1] / 1e6 > flag->until;
+}
 u64 noctem_is_set_code(void) { return (u64)&noctem_is_set; }

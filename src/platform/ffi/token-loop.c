@@ -45,7 +45,14 @@ struct library {
 struct step {
   double ms;
   int token;
-  int threads;
+  int threads; /* on which it was begun */
+  int late;    /* they were not worth waiting for, and one thread made it */
+};
+
+/* In native.c too: what llama.cpp looks at while it decodes. */
+struct flag {
+  double until;
+  volatile unsigned char set;
 };
 
 /* Tokens that may lie here untaken. So far it runs ahead at most, and so much is thrown away where an answer ends by its text. */
@@ -56,6 +63,7 @@ struct loop {
   const struct library *library;
   void *context;
   const void *vocab;
+  struct flag *flag;
   struct batch batch; /* of one token */
   u64 thread;
   u64 mutex[16], changed[16]; /* more than any pthread_mutex_t and pthread_cond_t */
@@ -69,6 +77,7 @@ struct loop {
   int end;      /* one that ends a turn, besides the model's own */
   int threads, wanted_threads;
   void *wanted_pool;
+  double patience; /* milliseconds that several threads may take for a token; 0 for ever */
   int result; /* of the last llama_decode: 0 is fine, 2 is interrupted */
   struct step ring[ROOM];
   int first, count;
@@ -97,17 +106,43 @@ static void settle_threads(struct loop *loop) {
   else loop->library->detach(loop->context);
 }
 
+/*
+ * Several threads wait for each other by spinning, and where another program holds one's core they take seconds for a token of milliseconds. So that is not waited for: one thread makes it,
+ * and those after it, until JavaScript says otherwise. Returns what `llama_decode` did; the mutex is open meanwhile.
+ */
+static int decode(struct loop *loop, int *late) {
+  double patience = loop->threads > 1 ? loop->patience : 0;
+  int result;
+  *late = 0;
+  loop->flag->until = patience > 0 ? now() + patience : 0;
+  pthread_mutex_unlock(loop->mutex);
+  result = loop->library->decode(loop->context, loop->batch);
+  pthread_mutex_lock(loop->mutex);
+  loop->flag->until = 0;
+  if (result != 2 || patience <= 0 || loop->flag->set || loop->stop) return result;
+  *late = 1;
+  loop->wanted_threads = 1;
+  loop->wanted_pool = 0;
+  settle_threads(loop);
+  pthread_mutex_unlock(loop->mutex);
+  result = loop->library->decode(loop->context, loop->batch);
+  pthread_mutex_lock(loop->mutex);
+  return result;
+}
+
 /* Begins where the last token of a prompt has been decoded. */
 static void run(struct loop *loop) {
   const struct library *library = loop->library;
   double begun = now();
+  int threads = loop->threads, late = 0;
   for (;;) {
     struct step step;
     struct step *place;
     double done;
     int result;
     void *sampler = loop->sampler;
-    step.threads = loop->threads;
+    step.threads = threads;
+    step.late = late;
     pthread_mutex_unlock(loop->mutex);
     step.token = library->sample(sampler, loop->context, -1);
     done = now();
@@ -128,9 +163,8 @@ static void run(struct loop *loop) {
     settle_threads(loop);
     *loop->batch.token = step.token;
     *loop->batch.pos = loop->position;
-    pthread_mutex_unlock(loop->mutex);
-    result = library->decode(loop->context, loop->batch);
-    pthread_mutex_lock(loop->mutex);
+    threads = loop->threads;
+    result = decode(loop, &late);
     loop->result = result;
     if (result != 0) return;
     loop->position++;
@@ -174,13 +208,14 @@ u64 noctem_loop_library(const char *path, u64 wake_code) {
 }
 
 /* With a thread that sleeps until it is told to run. 0 where a batch does not look as it should, or there is no memory or no thread. */
-u64 noctem_loop_new(u64 library, u64 context, u64 vocab) {
+u64 noctem_loop_new(u64 library, u64 context, u64 vocab, u64 flag) {
   struct loop *loop = calloc(1, sizeof(struct loop));
   struct batch *batch;
   if (!loop) return 0;
   loop->library = (const struct library *)library;
   loop->context = (void *)context;
   loop->vocab = (const void *)vocab;
+  loop->flag = (struct flag *)flag;
   loop->batch = loop->library->batch_init(1, 0, 1);
   batch = &loop->batch;
   /* As it comes from llama.cpp: no tokens yet, no embeddings, and a list of sequences that ends with nothing. */
@@ -201,7 +236,7 @@ u64 noctem_loop_new(u64 library, u64 context, u64 vocab) {
   return 0;
 }
 
-void noctem_loop_begin(u64 address, u64 sampler, int position, int left, int end, int threads) {
+void noctem_loop_begin(u64 address, u64 sampler, int position, int left, int end, int threads, double patience) {
   struct loop *loop = (struct loop *)address;
   pthread_mutex_lock(loop->mutex);
   loop->sampler = (void *)sampler;
@@ -209,6 +244,7 @@ void noctem_loop_begin(u64 address, u64 sampler, int position, int left, int end
   loop->left = left;
   loop->end = end;
   loop->threads = loop->wanted_threads = threads;
+  loop->patience = patience;
   loop->first = loop->count = loop->stop = loop->asked = loop->result = 0;
   loop->running = 1;
   pthread_cond_signal(loop->changed);
@@ -216,11 +252,12 @@ void noctem_loop_begin(u64 address, u64 sampler, int position, int left, int end
 }
 
 /* For the decodes that come. */
-void noctem_loop_use(u64 address, int threads, u64 pool) {
+void noctem_loop_use(u64 address, int threads, u64 pool, double patience) {
   struct loop *loop = (struct loop *)address;
   pthread_mutex_lock(loop->mutex);
   loop->wanted_threads = threads;
   loop->wanted_pool = (void *)pool;
+  loop->patience = patience;
   pthread_mutex_unlock(loop->mutex);
 }
 

@@ -9,8 +9,8 @@ import source from "./token-loop.c" with { type: "text" };
 
 /** In C too. */
 const ROOM = 16;
-/** `struct step`: a double, and two numbers of four bytes. */
-const STEP = { bytes: 16, token: 8, threads: 12 } as const;
+/** `struct step`: a double, and three numbers of four bytes. */
+const STEP = { bytes: 24, token: 8, threads: 12, late: 16 } as const;
 /** Milliseconds; the longest that a timer can be set to. */
 const NEVER = 2 ** 31 - 1;
 
@@ -18,8 +18,10 @@ export interface LoopStep {
   readonly token: number;
   /** Milliseconds from the token before it to this one; of the first of a run: of its sampling alone. */
   readonly ms: number;
-  /** That it was decoded on. */
+  /** That its decoding began on. */
   readonly threads: number;
+  /** These took longer than they were given: one thread has made it, and makes those after it until `use` says otherwise. */
+  readonly late: boolean;
 }
 
 export interface LoopRun {
@@ -32,6 +34,8 @@ export interface LoopRun {
   readonly end: number;
   /** In force now. */
   readonly threads: number;
+  /** Milliseconds that several of them may take for a token; 0 for ever. */
+  readonly patience: number;
 }
 
 /** One context's. Nothing else may touch that context while a run is on, from `begin` to the end of `stop`. */
@@ -43,8 +47,8 @@ export interface TokenLoop extends Disposable {
   /** Whether there is something to sample from; a model that only embeds has nothing, and llama.cpp aborts where that is not asked before. */
   hasLogits(): boolean;
   begin(run: LoopRun): void;
-  /** For the decodes that begin from now on. */
-  use(threads: number, pool: Pointer | null): void;
+  /** For the decodes that begin from now on. `patience`: as of a run. */
+  use(threads: number, pool: Pointer | null, patience: number): void;
   /** The next token; `null` when no more will come. */
   next(): Promise<LoopStep | null>;
   /** After the last decode, or as soon as it is interrupted. */
@@ -61,8 +65,8 @@ export interface LoopEnd {
 }
 
 export interface TokenLoops {
-  /** `null` for a model whose memory cannot be cut back to where JavaScript is, and where anything is not as expected. */
-  open(context: Pointer): TokenLoop | null;
+  /** `flag`: what its abort callback looks at. `null` for a model whose memory cannot be cut back to where JavaScript is, and where anything is not as expected. */
+  open(context: Pointer, flag: Pointer): TokenLoop | null;
 }
 
 /** `llamaPath`: of a libllama that is loaded. `null` where it is not the one that this was made for. */
@@ -78,9 +82,9 @@ type Compiled = ReturnType<typeof compile>;
 const compile = () =>
   compileC(source, {
     noctem_loop_library: { args: ["cstring", "ptr"], returns: "u64" },
-    noctem_loop_new: { args: ["u64", "ptr", "ptr"], returns: "ptr" },
-    noctem_loop_begin: { args: ["ptr", "ptr", "i32", "i32", "i32", "i32"], returns: "void" },
-    noctem_loop_use: { args: ["ptr", "i32", "ptr"], returns: "void" },
+    noctem_loop_new: { args: ["u64", "ptr", "ptr", "ptr"], returns: "ptr" },
+    noctem_loop_begin: { args: ["ptr", "ptr", "i32", "i32", "i32", "i32", "f64"], returns: "void" },
+    noctem_loop_use: { args: ["ptr", "i32", "ptr", "f64"], returns: "void" },
     noctem_loop_take: { args: ["ptr"], returns: "i32" },
     noctem_loop_stop: { args: ["ptr"], returns: "i32" },
     noctem_loop_position: { args: ["ptr"], returns: "i32" },
@@ -122,14 +126,14 @@ function openLoops(llamaPath: string): TokenLoops | null {
     llama_vocab_n_tokens: { args: ["ptr"], returns: "i32" },
   }).symbols;
   return {
-    open(context) {
+    open(context, flag) {
       const model = llama.llama_get_model(context);
       const vocab = model === null ? null : llama.llama_model_get_vocab(model);
       if (model === null || vocab === null) return null;
       // A window that slides has lost its other end to tokens that ran ahead.
       if (llama.llama_model_n_swa(model) > 0 || llama.llama_model_is_recurrent(model) || llama.llama_model_is_hybrid(model)) return null;
       if (llama.llama_model_is_diffusion(model) || llama.llama_model_has_encoder(model)) return null;
-      const loop = native.noctem_loop_new(library, context, vocab);
+      const loop = native.noctem_loop_new(library, context, vocab, flag);
       if (typeof loop !== "number") return null;
       const vocabulary = llama.llama_vocab_n_tokens(vocab);
       return new NativeLoop(
@@ -166,13 +170,13 @@ class NativeLoop implements TokenLoop {
     return this.#alive !== null;
   }
 
-  begin({ sampler, position, left, end, threads }: LoopRun): void {
+  begin({ sampler, position, left, end, threads, patience }: LoopRun): void {
     this.#alive = setInterval(() => undefined, NEVER);
-    this.#native.noctem_loop_begin(this.#loop, sampler.address, position, left, end, threads);
+    this.#native.noctem_loop_begin(this.#loop, sampler.address, position, left, end, threads, patience);
   }
 
-  use(threads: number, pool: Pointer | null): void {
-    this.#native.noctem_loop_use(this.#loop, threads, pool);
+  use(threads: number, pool: Pointer | null, patience: number): void {
+    this.#native.noctem_loop_use(this.#loop, threads, pool, patience);
   }
 
   async next(): Promise<LoopStep | null> {
@@ -183,6 +187,7 @@ class NativeLoop implements TokenLoop {
             ms: this.#taken.getFloat64(0, true),
             token: this.#taken.getInt32(STEP.token, true),
             threads: this.#taken.getInt32(STEP.threads, true),
+            late: this.#taken.getInt32(STEP.late, true) !== 0,
           };
           // A model that is faster than JavaScript must not keep cancels and signs of life waiting.
           if (++this.#ready >= ROOM) await this.#pause();

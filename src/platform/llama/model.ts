@@ -68,7 +68,8 @@ export class LoadedLlama {
     const { model, threads, template } = parts;
     this.#encoding = new TextEncoding(model);
     this.#promptThreads = new ThreadGovernor({ max: threads.prompt, window: 2, trial: 1 });
-    this.#generateThreads = new ThreadGovernor({ max: threads.generate, window: 8, trial: 3 });
+    const speed = threads.measured.find((sample) => sample.threads === threads.generate)?.generateTokensPerSecond;
+    this.#generateThreads = new ThreadGovernor({ max: threads.generate, window: 8, trial: 3, ...(speed && { usual: 1000 / speed }) });
     const planned = threads.measured.find((sample) => sample.threads === threads.prompt)?.promptTokensPerSecond;
     this.#promptSpeed = (planned ?? MIN_BATCH) / 1000;
     this.#tags = reasoningTags(model, parts.templateSource);
@@ -195,7 +196,7 @@ export class LoadedLlama {
     for (;;) {
       const threads = this.#threadsFor(input.length);
       const seated = this.#takeSeat(input.length, threads, generation);
-      const step = await clock.step(generation.next(input, threads));
+      const step = await clock.step(generation.next(input, threads, this.#generateThreads));
       const now = clock.now();
       if (step === null) {
         if (promptEnd === 0) return err({ kind: "cancelled" });
@@ -273,7 +274,11 @@ export class LoadedLlama {
 
   /** The governor of prompts learns from the full batches of long ones alone; the last batch of a prompt is one of a kind. */
   #threadsFor(tokens: number): number {
-    return tokens >= PROMPT_BATCH ? this.#promptThreads.unobserved(this.#parts.clock.now()) : this.#generateThreads.threads;
+    if (tokens < PROMPT_BATCH) return this.#generateThreads.threads;
+    const now = this.#parts.clock.now();
+    const [prompt, generate] = [this.#promptThreads.unobserved(now), this.#generateThreads.unobserved(now)];
+    // Where answers have had to do with fewer than planned, other work holds the cores, and a short prompt on all of them would take seconds.
+    return generate < this.#parts.threads.generate ? Math.min(prompt, generate) : prompt;
   }
 
   /** Takes one core, or lets go of it, for the step that comes. Returns whether that step tells the one from the other. */

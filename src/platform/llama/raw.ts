@@ -66,11 +66,20 @@ export interface Step {
   readonly threads: number;
 }
 
+export interface TokenThreads {
+  readonly threads: number;
+  /** Milliseconds after which a token is made on one thread instead of several; 0 for never. */
+  readonly patience: number;
+}
+
 export interface Generation {
   /** Tokens are made before they are asked for, on one thread alone. */
   readonly ahead: boolean;
-  /** Evaluates `tokens` (at least one) and samples what follows them. `null` where it was interrupted: then none of the tokens is held. */
-  next(tokens: readonly Token[], threads: number): Promise<Step | null>;
+  /**
+   * Evaluates `tokens` (at least one) and samples what follows them. `after`: for those that are made ahead of being asked for; `threads` and no hurry without it. `null` where it was
+   * interrupted: then none of the tokens is held.
+   */
+  next(tokens: readonly Token[], threads: number, after?: TokenThreads): Promise<Step | null>;
   close(): Promise<void>;
 }
 
@@ -221,7 +230,8 @@ class NativeDecoder implements Decoder {
       ahead,
       held: this.held,
       decode: async (tokens, threads) => (await this.#decode(tokens, threads, true)) !== null,
-      use: (threads) => control.use(threads),
+      use: (threads, patience) => control.use(threads, patience),
+      fellBack: () => control.fellBack(),
       interrupted: () => this.#signal?.aborted === true,
       interrupt: (wanted) => control.interrupt(wanted),
       drop: (end) => {
@@ -272,7 +282,7 @@ class NativeDecoder implements Decoder {
   /** Returns the index of the last token's logits; `null` where it was interrupted. */
   async #decode(tokens: readonly Token[], threads: number, wantLogits: boolean): Promise<number | null> {
     const { context } = this.#native;
-    if (this.#control !== null) this.#control.use(threads);
+    if (this.#control !== null) this.#control.use(threads, 0);
     else if (threads !== this.#threads) context.setThreads((this.#threads = threads));
     context.initBatch(tokens.length);
     const wanted = wantLogits ? Uint32Array.of(tokens.length - 1) : new Uint32Array();

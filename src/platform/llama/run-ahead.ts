@@ -2,7 +2,7 @@
 import type { Token } from "node-llama-cpp";
 import type { TokenLoop } from "../ffi/token-loop.ts";
 import type { SamplerChain } from "../ffi/sampler-chain.ts";
-import type { Generation, RunAhead, Step } from "./raw.ts";
+import type { Generation, RunAhead, Step, TokenThreads } from "./raw.ts";
 
 /** What the decoder lends for one answer. */
 export interface AheadParts {
@@ -13,8 +13,10 @@ export interface AheadParts {
   readonly held: Token[];
   /** Evaluates, with logits of the last one. False where it was interrupted. */
   decode(tokens: readonly Token[], threads: number): Promise<boolean>;
-  /** Threads for what the loop decodes from now on. */
-  use(threads: number): void;
+  /** Threads for what the loop decodes from now on, and how long several of them may take for a token. */
+  use(threads: number, patience: number): void;
+  /** It has gone on with one by itself. */
+  fellBack(): void;
   /** Whether the caller's signal has fired. */
   interrupted(): boolean;
   /** Interrupts what is decoded now, or lets the next ones pass. */
@@ -43,10 +45,10 @@ export class AheadGeneration implements Generation {
     this.#parts = parts;
   }
 
-  async next(tokens: readonly Token[], threads: number): Promise<Step | null> {
+  async next(tokens: readonly Token[], threads: number, after: TokenThreads = { threads, patience: 0 }): Promise<Step | null> {
     const { held, loop } = this.#parts;
     if (this.#last !== null && tokens.length === 1 && tokens[0] === this.#last) {
-      this.#parts.use(threads);
+      this.#parts.use(threads, after.patience);
       const step = await this.#take();
       if (step !== null) {
         held.push(this.#last);
@@ -63,7 +65,17 @@ export class AheadGeneration implements Generation {
     // The addon's words here too.
     if (!loop.hasLogits()) throw new Error("This model does not support token generation");
     const { sampler, ahead } = this.#parts;
-    loop.begin({ sampler, position: held.length, left: Math.max(1, ahead.limit - this.#given), end: ahead.end ?? -1, threads });
+    // A prompt may want others than what follows it.
+    const { patience } = after;
+    this.#parts.use(after.threads, patience);
+    loop.begin({
+      sampler,
+      position: held.length,
+      left: Math.max(1, ahead.limit - this.#given),
+      end: ahead.end ?? -1,
+      threads: after.threads,
+      patience,
+    });
     // The tokens are held now: whatever was interrupted since, this one is given out.
     const step = await loop.next();
     if (step === null) throw new Error("llama.cpp found no token to sample");
@@ -79,6 +91,7 @@ export class AheadGeneration implements Generation {
   async #take(): Promise<Step | null> {
     if (this.#parts.interrupted()) return null;
     const step = await this.#parts.loop.next();
+    if (step?.late === true) this.#parts.fellBack();
     return step === null || this.#parts.interrupted() ? null : { ...step, token: step.token as Token };
   }
 

@@ -47,6 +47,16 @@ describe("tokens made ahead of whoever asks for them (of the starter model too, 
     expect(seen.switched.same).toBe(true);
   });
 
+  test("one thread takes over where several are given no time, from the very token on, until it is told otherwise", () => {
+    const { none, plenty, threads, same } = seen.impatient;
+    expect(plenty).toBe(0);
+    // Each that was begun on two but the first, which comes of the prompt. Those that ran ahead meanwhile were made on one.
+    expect(none).toBe(threads.filter((count) => count === 2).length - 1);
+    expect(none).toBeGreaterThanOrEqual(3);
+    expect(threads.every((count) => count === 1 || count === 2)).toBe(true);
+    expect(same).toBe(true);
+  });
+
   test("a reader who stops reading is waited for, and what nobody took is dropped, exactly", () => {
     const { held, reached, left } = seen.idle;
     expect(reached).toBeGreaterThan(held);

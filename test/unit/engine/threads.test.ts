@@ -158,3 +158,27 @@ describe("ThreadGovernor", () => {
     );
   });
 });
+
+describe("how long several threads are waited for", () => {
+  test("one thread has all the time; several have what is known, eight times over and never less than a stall", () => {
+    expect(new ThreadGovernor({ max: 1, window: 8, trial: 3, usual: 10 }).patience).toBe(0);
+    expect(new ThreadGovernor({ max: 2, window: 8, trial: 3 }).patience).toBe(0);
+    expect(new ThreadGovernor({ max: 2, window: 8, trial: 3, usual: 10 }).patience).toBe(100);
+    expect(new ThreadGovernor({ max: 4, window: 8, trial: 3, usual: 200 }).patience).toBe(1600);
+  });
+
+  test("a machine that got busy costs a tenth of a second for each look, also after a pause", () => {
+    const governor = new ThreadGovernor({ max: 2, window: 8, trial: 3, usual: 8 });
+    // As the loop does it: what takes two threads longer than they are given, one makes after all.
+    const busy = (threads: number): number =>
+      threads === 1 ? 13 : governor.patience === 0 ? 2000 : Math.min(2000, governor.patience + 13);
+    const quiet = play(governor, 100, (threads) => (threads === 1 ? 13 : 8));
+    expect(quiet.used.at(-1)).toBe(2);
+    const first = play(governor, 64, busy, quiet.now);
+    expect(first.used.at(-1)).toBe(1);
+    expect(first.now - quiet.now).toBeLessThan(64 * 13 + 600);
+    const later = play(governor, 64, busy, first.now + 60_000);
+    expect(later.used.at(-1)).toBe(1);
+    expect(later.now - first.now - 60_000).toBeLessThan(64 * 13 + 600);
+  });
+});
