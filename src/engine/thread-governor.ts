@@ -28,6 +28,9 @@ const SLOW = 1.5;
 const STALL = 8;
 /** A step shorter than this is never called a stall. Milliseconds. */
 const STALL_MS = 100;
+/** More threads on trial may take this much longer for a step than fewer did, and never less than so many milliseconds. */
+const VAIN = 3;
+const SHORT_MS = 30;
 /** Another count must be this much faster to be kept; fewer threads may even be this much slower, they leave room for others. */
 const BETTER = 1.08;
 /** A step of a trial that is slower than before by this much; two end the trial. */
@@ -75,6 +78,8 @@ export class ThreadGovernor {
    * seconds is found out in a tenth of one by it.
    */
   get patience(): number {
+    // More of them that are to prove that they are faster are not given the time of a stall.
+    if (this.#trial !== null && this.#threads > this.#trial.from) return Math.max(SHORT_MS, this.#trial.before * VAIN);
     const usual = this.#trial?.before ?? (this.#best === Infinity ? this.#usual : this.#best);
     return this.#threads === 1 || usual === Infinity ? 0 : Math.max(STALL_MS, usual * STALL);
   }
