@@ -17,6 +17,8 @@ export interface RunAheadReport {
   readonly switched: { readonly threads: readonly number[]; readonly same: boolean };
   /** Tokens that two threads were given no time for, and all the time: how often one thread took over, threads that they were begun on, and whether they were the same as ever. */
   readonly impatient: { readonly none: number; readonly plenty: number; readonly threads: readonly number[]; readonly same: boolean };
+  /** Threads that llama.cpp has for a batch on two, after an answer in which one took over for a token that nobody took. */
+  readonly afterwards: number;
   /** A reader who stopped reading: tokens held at the end, those that the context had meanwhile, and those that it has after. */
   readonly idle: { readonly held: number; readonly reached: number; readonly left: number };
   /** The likelihoods of what follows are the same, to the bit, as after an answer that was made step by step. */
@@ -107,10 +109,11 @@ async function main(): Promise<RunAheadReport> {
         const control = runtime.control?.attach(native, owner, facts) ?? null;
         if (!control?.loop) return control;
         const { loop } = control;
-        const fellBack = control.fellBack.bind(control);
-        control.fellBack = () => {
-          takenOver++;
-          fellBack();
+        const { next } = loop;
+        loop.next = async () => {
+          const step = await next.call(loop);
+          if (step?.late === true) takenOver++;
+          return step;
         };
         const stop = loop.stop.bind(loop);
         loop.stop = async () => {
@@ -181,6 +184,14 @@ async function main(): Promise<RunAheadReport> {
     threads: none.steps.map((step) => step.threads),
     same: [none, plenty].every((made) => text(made.steps) === text(steps)),
   };
+
+  await decoder.keep(0);
+  const left = decoder.open({ ...GREEDY, ahead: BOUNDLESS });
+  await token(left, prompt(12), 2, 1e-6);
+  await Bun.sleep(100);
+  await left.close();
+  await answer(decoder, GREEDY, 1, () => 2);
+  const afterwards = (one.context as unknown as { readonly _ctx: { getThreads(): number } })._ctx.getThreads();
 
   /** Takes some tokens, lets the thread run into its bound, and looks at what comes after. */
   const followed = async (some: Partial<Sampling>): Promise<ReadonlyMap<Token, number>> => {
@@ -315,6 +326,7 @@ async function main(): Promise<RunAheadReport> {
     variety: said.size,
     switched,
     impatient,
+    afterwards,
     idle,
     exact,
     beyond,

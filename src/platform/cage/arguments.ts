@@ -1,9 +1,12 @@
 import { openSync, unlinkSync, writeFileSync } from "node:fs";
 import type { Word } from "../../bark/cage/argv.ts";
 
-/** What `--args` reads, each word with NUL at its end, as an open descriptor. Read once, and in no folder: nobody can put other arguments there. */
+/** Each word with NUL at its end. */
+export const packed = (words: readonly Word[]): Buffer => Buffer.concat(words.flatMap((word) => [Buffer.from(word), Buffer.of(0)]));
+
+/** What `--args` reads, packed, as an open descriptor. Read once, and in no folder: nobody can put other arguments there. */
 export function argumentsFile(path: string, words: readonly Word[]): number {
-  writeFileSync(path, Buffer.concat(words.flatMap((word) => [Buffer.from(word), Buffer.of(0)])), { flag: "wx", mode: 0o600 });
+  writeFileSync(path, packed(words), { flag: "wx", mode: 0o600 });
   const fd = openSync(path, "r");
   unlinkSync(path);
   return fd;

@@ -26,7 +26,7 @@ import { openBus } from "./bus.ts";
 import { guardDevices } from "./devices.ts";
 import { argumentsFile } from "./arguments.ts";
 import { identityOf, isPlain, isResolved } from "./paths.ts";
-import { fits, kill as killGroup, type Standby, standbyFolder, type StandbyDesk, standbyDesk } from "./standby.ts";
+import { fits, kill as killGroup, type Standby, standbyFilters, standbyFolder, type StandbyDesk, standbyDesk } from "./standby.ts";
 import { followView, mergedAt, overlayCommand } from "./view.ts";
 
 export interface CageDeps {
@@ -140,15 +140,8 @@ interface Run {
   readonly stack: DisposableStack;
 }
 
-/** How a program ended, or that there was none. */
-interface Ended {
-  readonly code: number | null;
-  readonly signal: string | null;
-  readonly stopped: Stopped | null;
-  readonly view: ViewKind | null;
-  readonly stdout: Uint8Array;
-  readonly stderr: Uint8Array;
-}
+/** How a program ended. */
+type Ended = Omit<CageOutcome, "level" | "wallMs" | "network">;
 
 async function launch(plan: CagePlan, input: CageInput, yard: Yard, deps: CageDeps): Promise<Result<CageOutcome, CageError>> {
   const { clock, env, busProxy, network: reached = hostNetwork } = deps;
@@ -201,7 +194,7 @@ async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<E
   let served = false;
   let isOld = false;
   try {
-    const seccomp = plan.seccomp === "deny+allow" ? [4, 5] : [4];
+    const seccomp = standbyFilters(plan);
     const stands = { root: standbyFolder(parts), diskBytes: standby.diskBytes };
     const options = standbyOptions(whole, parts, stands, { seccomp }, proxied, bus);
     isOld = !fits(options) || !begin(standby, options, words, plan.limits);
@@ -226,13 +219,15 @@ async function runInStanding(run: Run, { parts, desk, ending }: Yard): Promise<E
   }
 }
 
-/** Tells bubblewrap and the helper what for; false where it is not for this run. One that hears nothing any more is not told apart: its end says so. */
+/** Tells bubblewrap and the helper what for; false where it is not for this run. One that does not hear is ended, and its end says so. */
 function begin(standby: Standby, options: readonly Word[], words: readonly string[], limits: Limits): boolean {
   try {
     standby.build(options);
     // Meanwhile bubblewrap builds.
     return standby.begin(words, limits);
   } catch {
+    // Half of it may have been heard, and the rest be waited for.
+    killGroup(standby.child);
     return true;
   }
 }

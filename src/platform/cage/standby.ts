@@ -8,7 +8,8 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { HELPER, type Word } from "../../bark/cage/argv.ts";
 import { standbyRoot } from "../../bark/cage/standing.ts";
-import type { Limits } from "../../bark/cage/types.ts";
+import type { CagePlan, Limits } from "../../bark/cage/types.ts";
+import { packed } from "./arguments.ts";
 import { runGroup } from "./cgroup.ts";
 import { ALWAYS, needless } from "./devices.ts";
 import type { UnpackedParts } from "./parts.ts";
@@ -22,7 +23,7 @@ const VAIN = 2;
 /** Descriptors of the child; the helper closes what is left of them (STANDBY_DESCRIPTORS). */
 const FD = { options: 3, filters: [4, 5], words: 6, control: 7, out: 8, err: 9 } as const;
 
-type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
+type Child = Bun.Subprocess<"ignore", "ignore", "ignore">;
 
 /** Disposed of, it and what is left of it on the host are gone. */
 export interface Standby extends Disposable {
@@ -136,8 +137,8 @@ function stand(parts: UnpackedParts, bwrap: string, limits: Limits): Standby {
     "--standby",
     ...[FD.words, FD.control, FD.out, FD.err].map(String),
   ];
-  const child = Bun.spawn<"ignore", "ignore", "pipe">(command, {
-    stdio: ["ignore", "ignore", "pipe", "pipe", ...filters, "pipe", "pipe", "pipe", "pipe"],
+  const child = Bun.spawn<"ignore", "ignore", "ignore">(command, {
+    stdio: ["ignore", "ignore", "ignore", "pipe", ...filters, "pipe", "pipe", "pipe", "pipe"],
     env: {},
     cwd: "/",
     detached: true,
@@ -213,10 +214,12 @@ const isAlive = ({ exitCode, signalCode }: Child): boolean => exitCode === null 
 /** What a control group bounds. */
 const LIMITED = ["processes", "memoryBytes", "diskBytes"] as const satisfies readonly (keyof Limits)[];
 
+/** Descriptors of those filters that a plan is under. */
+export const standbyFilters = ({ seccomp }: Pick<CagePlan, "seccomp">): readonly number[] =>
+  seccomp === "deny+allow" ? FD.filters : FD.filters.slice(0, 1);
+
 /** Where its root is mounted, in a namespace where nobody else sees it. */
 export const standbyFolder = (parts: Pick<UnpackedParts, "folder">): string => join(parts.folder, "standby");
-
-const packed = (words: readonly Word[]): Buffer => Buffer.concat(words.flatMap((word) => [Buffer.from(word), Buffer.of(0)]));
 
 const mountTable = (): string => readFileSync("/proc/self/mountinfo", "utf8");
 

@@ -32,8 +32,8 @@ export interface ContextControl extends Disposable {
    * take for a token that the loop makes; 0 for ever.
    */
   use(threads: number, patience: number): void;
-  /** The loop has gone on with one thread by itself. */
-  fellBack(): void;
+  /** The loop has as many by itself. */
+  settled(threads: number): void;
   /**
    * After the last batch for now: its threads sleep until the next one. Without it they look for work for another 0.2 s, on a core that another
    * program could have.
@@ -125,17 +125,18 @@ function openLibraries(llamaPath: string, basePath: string, cpuPath: string, loo
         loop,
         use(threads, patience) {
           const isRunning = loop?.running === true;
-          if (threads === inUse && (patience === given || !isRunning)) return;
+          const isKnown = threads === inUse && (patience === given || !isRunning);
           inUse = threads;
           given = patience;
+          if (isKnown) return;
           const pool = poolOf(threads);
           if (isRunning) return loop.use(threads, pool, patience);
           llama.llama_set_n_threads(pointer, threads, threads);
           if (pool === null) llama.llama_detach_threadpool(pointer);
           else llama.llama_attach_threadpool(pointer, pool, pool);
         },
-        fellBack() {
-          inUse = 1;
+        settled(threads) {
+          inUse = threads;
         },
         rest() {
           // The next batch wakes it. A pool that another took the place of sleeps already: llama.cpp sees to that.

@@ -293,6 +293,7 @@ int noctem_loop_stop(u64 address) {
 
 /* Only while it does not run. */
 int noctem_loop_position(u64 address) { return ((struct loop *)address)->position; }
+int noctem_loop_threads(u64 address) { return ((struct loop *)address)->threads; }
 int noctem_loop_result(u64 address) { return ((struct loop *)address)->result; }
 
 /* Only while it does not run. */

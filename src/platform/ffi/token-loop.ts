@@ -62,6 +62,8 @@ export interface LoopEnd {
   readonly position: number;
   /** What `llama_decode` returned last: 0 is fine, 2 is interrupted. */
   readonly result: number;
+  /** In force now: fewer than were wanted where a token was late that nobody took. */
+  readonly threads: number;
 }
 
 export interface TokenLoops {
@@ -88,6 +90,7 @@ const compile = () =>
     noctem_loop_take: { args: ["ptr"], returns: "i32" },
     noctem_loop_stop: { args: ["ptr"], returns: "i32" },
     noctem_loop_position: { args: ["ptr"], returns: "i32" },
+    noctem_loop_threads: { args: ["ptr"], returns: "i32" },
     noctem_loop_result: { args: ["ptr"], returns: "i32" },
     noctem_loop_free: { args: ["ptr"], returns: "void" },
   });
@@ -205,7 +208,11 @@ class NativeLoop implements TokenLoop {
     while (this.#native.noctem_loop_stop(this.#loop) !== 0) await this.#woken();
     if (this.#alive !== null) clearInterval(this.#alive);
     this.#alive = null;
-    return { position: this.#native.noctem_loop_position(this.#loop), result: this.#native.noctem_loop_result(this.#loop) };
+    return {
+      position: this.#native.noctem_loop_position(this.#loop),
+      result: this.#native.noctem_loop_result(this.#loop),
+      threads: this.#native.noctem_loop_threads(this.#loop),
+    };
   }
 
   [Symbol.dispose](): void {

@@ -24,6 +24,8 @@ import { TextEncoding, TokenText } from "./tokens.ts";
 
 /** Batches below this are single steps to ggml: they use the generation count. */
 const PROMPT_BATCH = 16;
+/** Up to as many, one thread loses less than several lose where another program stalls them: tenths of a second against seconds. */
+const SHORT_PROMPT = 64;
 const MIN_BATCH = 32;
 const MAX_BATCH = 512;
 /**
@@ -277,8 +279,8 @@ export class LoadedLlama {
     if (tokens < PROMPT_BATCH) return this.#generateThreads.threads;
     const now = this.#parts.clock.now();
     const [prompt, generate] = [this.#promptThreads.unobserved(now), this.#generateThreads.unobserved(now)];
-    // Where answers have had to do with fewer than planned, other work holds the cores, and a short prompt on all of them would take seconds.
-    return generate < this.#parts.threads.generate ? Math.min(prompt, generate) : prompt;
+    // Where answers do with fewer than planned, other work may hold the cores. Or fewer are just as good for answers, which says nothing of a long prompt.
+    return tokens <= SHORT_PROMPT && generate < this.#parts.threads.generate ? Math.min(prompt, generate) : prompt;
   }
 
   /** Takes one core, or lets go of it, for the step that comes. Returns whether that step tells the one from the other. */

@@ -231,7 +231,7 @@ class NativeDecoder implements Decoder {
       held: this.held,
       decode: async (tokens, threads) => (await this.#decode(tokens, threads, true)) !== null,
       use: (threads, patience) => control.use(threads, patience),
-      fellBack: () => control.fellBack(),
+      settled: (threads) => control.settled(threads),
       interrupted: () => this.#signal?.aborted === true,
       interrupt: (wanted) => control.interrupt(wanted),
       drop: (end) => {

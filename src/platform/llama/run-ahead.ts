@@ -15,8 +15,8 @@ export interface AheadParts {
   decode(tokens: readonly Token[], threads: number): Promise<boolean>;
   /** Threads for what the loop decodes from now on, and how long several of them may take for a token. */
   use(threads: number, patience: number): void;
-  /** It has gone on with one by itself. */
-  fellBack(): void;
+  /** It has as many by itself. */
+  settled(threads: number): void;
   /** Whether the caller's signal has fired. */
   interrupted(): boolean;
   /** Interrupts what is decoded now, or lets the next ones pass. */
@@ -91,7 +91,7 @@ export class AheadGeneration implements Generation {
   async #take(): Promise<Step | null> {
     if (this.#parts.interrupted()) return null;
     const step = await this.#parts.loop.next();
-    if (step?.late === true) this.#parts.fellBack();
+    if (step?.late === true) this.#parts.settled(1);
     return step === null || this.#parts.interrupted() ? null : { ...step, token: step.token as Token };
   }
 
@@ -107,7 +107,8 @@ export class AheadGeneration implements Generation {
     this.#last = null;
     if (!loop.running) return FINE;
     this.#parts.interrupt(true);
-    const { position, result } = await loop.stop();
+    const { position, result, threads } = await loop.stop();
+    this.#parts.settled(threads);
     this.#parts.interrupt(this.#parts.interrupted());
     // A state nobody knows is no state.
     if (result !== FINE && result !== INTERRUPTED) this.#parts.forget();

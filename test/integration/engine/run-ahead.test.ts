@@ -55,6 +55,8 @@ describe("tokens made ahead of whoever asks for them (of the starter model too, 
     expect(none).toBeGreaterThanOrEqual(3);
     expect(threads.every((count) => count === 1 || count === 2)).toBe(true);
     expect(same).toBe(true);
+    // Also where whoever reads never heard of it.
+    expect(seen.afterwards).toBe(2);
   });
 
   test("a reader who stops reading is waited for, and what nobody took is dropped, exactly", () => {
