@@ -109,9 +109,9 @@ async function main(): Promise<RunAheadReport> {
         const control = runtime.control?.attach(native, owner, facts) ?? null;
         if (!control?.loop) return control;
         const { loop } = control;
-        const { next } = loop;
+        const next = loop.next.bind(loop);
         loop.next = async () => {
-          const step = await next.call(loop);
+          const step = await next();
           if (step?.late === true) takenOver++;
           return step;
         };

@@ -10,7 +10,7 @@ import { standbyOptions } from "../../bark/cage/standing.ts";
 import { reaches } from "../../bark/cage/floors.ts";
 import { describeRun } from "../../bark/cage/describe.ts";
 import { proxyVariables } from "../../bark/proxy/types.ts";
-import type { Cage, CageError, CageInput, CageOutcome, CagePlan, Limits, Mount, Stopped, ViewKind } from "../../bark/cage/types.ts";
+import type { Cage, CageError, CageInput, CageOutcome, CagePlan, Limits, Mount, Stopped } from "../../bark/cage/types.ts";
 import type { PermitDesk } from "../../bark/monitor/permit.ts";
 import type { Clock } from "../../lib/ports.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
