@@ -15,7 +15,19 @@ const RIGHT_TO_LEFT =
 
 /** One line. A tab stays, a newline and a lone surrogate are spelled; `odd` counts what was spelled out. `name`: see `exactName`. */
 export function spellOut(text: string, name: boolean): { readonly text: string; readonly odd: number } {
-  if (PLAIN.test(text)) return { text, odd: 0 };
+  let shown = text;
+  let odd = 0;
+  // What is spelled out ends a word: the letters left of it, now by themselves, may be look-alikes all of them.
+  while (!PLAIN.test(shown)) {
+    const pass = spellOnce(shown, name);
+    if (pass.odd === 0) break;
+    odd += pass.odd;
+    shown = pass.text;
+  }
+  return { text: shown, odd };
+}
+
+function spellOnce(text: string, name: boolean): { readonly text: string; readonly odd: number } {
   const strange = lookAlikes(text, name);
   let out = "";
   let odd = 0;
