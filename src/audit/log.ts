@@ -5,8 +5,8 @@ import type { Random } from "../lib/ports.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { type AuditEntry, certificateText, entryText, originOf } from "./entry.ts";
 import { maximalHeads, unanswered } from "./heads.ts";
-import { Frontier, leafHash, type Sha256 } from "./merkle.ts";
-import { checkpointText, signNote } from "./note.ts";
+import { Frontier, leafHasher, type Sha256 } from "./merkle.ts";
+import { checkpointText, noteSigner } from "./note.ts";
 import type { Verify } from "./verify.ts";
 
 /** A key that signs; the secret half never leaves whoever made it. */
@@ -98,7 +98,10 @@ export const SESSION_LIMIT = 500;
 
 interface OpenSession {
   readonly id: string;
-  readonly key: SigningKey;
+  /** Its log's name. */
+  readonly origin: string;
+  /** A checkpoint's text as its key signs it. */
+  readonly signed: (text: string) => string;
   frontier: Frontier;
   /** As it stands in the heart. */
   note: string | null;
@@ -107,16 +110,10 @@ interface OpenSession {
   readonly presence: Disposable | null;
 }
 
-interface Placed {
-  readonly version: 1;
-  readonly session: string;
-  readonly seq: number;
-  readonly hlc: number;
-}
 /** An entry that waits for its place. */
 interface Item {
   readonly payload: Payload | null;
-  readonly make: (common: Placed, place: LeafPlace) => AuditEntry;
+  readonly make: (session: string, seq: number, place: LeafPlace) => AuditEntry;
 }
 
 /**
@@ -124,6 +121,7 @@ interface Item {
  * stick's key can add a session; he cannot rewrite an old one. The session begins with its first entry, so that a process that writes nothing leaves none.
  */
 export function auditLog(deps: AuditDeps): AuditLog {
+  const hashOf = leafHasher(deps.crypto.sha256);
   let open: OpenSession | null = null;
   let interrupted: readonly string[] = [];
 
@@ -131,14 +129,13 @@ export function auditLog(deps: AuditDeps): AuditLog {
   const append = (
     session: OpenSession,
     items: readonly Item[],
-    remember?: readonly string[],
+    { remember, isLast = false }: { readonly remember?: readonly string[]; readonly isLast?: boolean } = {},
   ): Result<"moved" | readonly LeafPlace[], AuditFailure> => {
-    const { id, key } = session;
+    const { id, origin, signed } = session;
     // Built beside the tree that stands: the commit may fail.
     let next = session.frontier;
     let note = "";
     let given: readonly LeafPlace[] = [];
-    const utf8 = new TextEncoder();
     const written = deps.heart.append({
       session: id,
       after: session.note,
@@ -148,16 +145,15 @@ export function auditLog(deps: AuditDeps): AuditLog {
         next = session.frontier.copy();
         const leaves = items.map(({ make }, i) => {
           const place = places[i] ?? { hlc: 0 as never, clock: 0, payload: null };
-          const leaf = entryText(make({ version: 1, session: id, seq: next.size, hlc: place.hlc }, place));
-          next.push(leafHash(deps.crypto.sha256, utf8.encode(leaf)));
+          const leaf = entryText(make(id, next.size, place));
+          next.push(hashOf(leaf));
           return leaf;
         });
-        const origin = originOf(deps.heartId, id);
-        const text = checkpointText({ origin, size: next.size, root: next.root() });
-        note = signNote(text, { name: origin, publicKey: key.publicKey }, key.sign, deps.crypto.sha256);
-        return { leaves, checkpoint: note };
+        note = signed(checkpointText({ origin, size: next.size, root: next.root() }));
+        return { leaves, checkpoint: note, size: next.size };
       },
       ...(remember && { remember }),
+      isLast,
     });
     if (!written.ok) return err({ kind: "heart", error: written.error });
     if (written.value === "moved") return ok("moved");
@@ -168,11 +164,11 @@ export function auditLog(deps: AuditDeps): AuditLog {
 
   const itemOf = ({ draft, payload }: Written): Item => ({
     payload: payload ?? null,
-    make: (common, { payload: kept }) => {
-      const placed: Record<string, unknown> = { ...draft, ...common };
+    make: (session, seq, { hlc, payload: kept }) => {
+      const placed: Record<string, unknown> = { ...draft, version: 1, session, seq, hlc };
       if ("of" in draft) {
         placed["of"] = draft.of.seq;
-        if (draft.of.session !== common.session) placed["where"] = draft.of.session;
+        if (draft.of.session !== session) placed["where"] = draft.of.session;
       }
       if (draft.kind === "intent" || draft.kind === "outcome") {
         placed["payload"] = kept?.hash ?? "0".repeat(64);
@@ -185,16 +181,19 @@ export function auditLog(deps: AuditDeps): AuditLog {
 
   const begin = (stick: SigningKey, entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
     const id = deps.random.bytes(16).toHex();
+    const own = deps.crypto.ephemeral();
+    const origin = originOf(deps.heartId, id);
     const session: OpenSession = {
       id,
-      key: deps.crypto.ephemeral(),
+      origin,
+      signed: noteSigner({ name: origin, publicKey: own.publicKey }, own.sign, deps.crypto.sha256),
       frontier: new Frontier(deps.crypto.sha256),
       note: null,
       waiting: new Set(),
       // Before its first entry is there to be seen.
       presence: deps.presence?.hold(id) ?? null,
     };
-    const key = session.key.publicKey.toHex();
+    const key = own.publicKey.toHex();
     const certificate = stick.sign(new TextEncoder().encode(certificateText({ heart: deps.heartId, session: id, key }))).toHex();
     const { heads, remember } = maximalHeads(deps);
     const cut = unanswered(
@@ -203,8 +202,11 @@ export function auditLog(deps: AuditDeps): AuditLog {
     );
     const genesis: Item = {
       payload: null,
-      make: (common, { clock }) => ({
-        ...common,
+      make: (of, seq, { hlc, clock }) => ({
+        version: 1,
+        session: of,
+        seq,
+        hlc,
         kind: "genesis",
         heart: deps.heartId,
         stick: stick.publicKey.toHex(),
@@ -218,7 +220,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
       ...cut.map((detail): Written => ({ draft: { kind: "incident", what: "audit.interrupted", detail, severity: 2 } })),
       ...(deps.opening?.() ?? []).map((draft): Written => ({ draft })),
     ];
-    const begun = append(session, [genesis, ...first.map(itemOf), ...entries.map(itemOf)], remember);
+    const begun = append(session, [genesis, ...first.map(itemOf), ...entries.map(itemOf)], { remember });
     if (!begun.ok) {
       session.presence?.[Symbol.dispose]();
       return begun;
@@ -239,7 +241,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
   const write = (entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
     const full = open !== null && open.frontier.size >= SESSION_LIMIT && open.waiting.size === 0;
     if (full && open !== null) {
-      append(open, [itemOf({ draft: { kind: "end", reason: "full" } })]);
+      append(open, [itemOf({ draft: { kind: "end", reason: "full" } })], { isLast: true });
       leave();
     }
     let refs: readonly EntryRef[] | null = null;
@@ -279,7 +281,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
     incident: (entry) => one({ draft: { ...entry, kind: "incident" } }),
     end(reason) {
       if (open === null) return ok(undefined);
-      const ended = append(open, [itemOf({ draft: { kind: "end", reason } })]);
+      const ended = append(open, [itemOf({ draft: { kind: "end", reason } })], { isLast: true });
       leave();
       return ended.ok ? ok(undefined) : ended;
     },

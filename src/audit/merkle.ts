@@ -14,6 +14,19 @@ export function leafHash(sha256: Sha256, leaf: Uint8Array): Uint8Array {
   return sha256(bytes);
 }
 
+/** The same of texts, in a buffer that serves all of them. */
+export function leafHasher(sha256: Sha256): (leaf: string) => Uint8Array {
+  const utf8 = new TextEncoder();
+  let buffer = new Uint8Array(4096);
+  return (leaf) => {
+    // No character of UTF-16 is more than three bytes.
+    if (buffer.length <= leaf.length * 3) buffer = new Uint8Array(1 + leaf.length * 3);
+    buffer[0] = LEAF;
+    const { written } = utf8.encodeInto(leaf, buffer.subarray(1));
+    return sha256(buffer.subarray(0, 1 + written));
+  };
+}
+
 function nodeHash(sha256: Sha256, left: Uint8Array, right: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(1 + left.length + right.length);
   bytes[0] = NODE;

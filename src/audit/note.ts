@@ -26,19 +26,27 @@ export const NOTE_NAME = /^[^\s+\p{Cc}]{1,200}$/u;
 export const checkpointText = ({ origin, size, root }: Checkpoint): string => `${origin}\n${size}\n${root.toBase64()}\n`;
 
 /** Throws where the key's name is none that a note can carry: a bug. */
-export function signNote(text: string, key: NoteKey, sign: (bytes: Uint8Array) => Uint8Array, sha256: Sha256): string {
+export const signNote = (text: string, key: NoteKey, sign: (bytes: Uint8Array) => Uint8Array, sha256: Sha256): string =>
+  noteSigner(key, sign, sha256)(text);
+
+/** For one key and many texts. */
+export function noteSigner(key: NoteKey, sign: (bytes: Uint8Array) => Uint8Array, sha256: Sha256): (text: string) => string {
   if (!NOTE_NAME.test(key.name)) throw new Error("not a name for a note's key");
-  const signature = sign(new TextEncoder().encode(text));
-  return `${text}\n${signatureLine(key, signature, sha256)}`;
+  const id = keyId(key, sha256, ED25519);
+  const utf8 = new TextEncoder();
+  return (text) => `${text}\n${lineOf(key.name, id, sign(utf8.encode(text)))}`;
 }
 
 /** `signature`: for a cosignature, with its time before it. */
 export function signatureLine(key: NoteKey, signature: Uint8Array, sha256: Sha256, type = ED25519): string {
-  const id = keyId(key, sha256, type);
+  return lineOf(key.name, keyId(key, sha256, type), signature);
+}
+
+function lineOf(name: string, id: Uint8Array, signature: Uint8Array): string {
   const bytes = new Uint8Array(id.length + signature.length);
   bytes.set(id);
   bytes.set(signature, id.length);
-  return `\u2014 ${key.name} ${bytes.toBase64()}\n`;
+  return `\u2014 ${name} ${bytes.toBase64()}\n`;
 }
 
 export interface ParsedNote {

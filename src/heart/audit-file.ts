@@ -3,10 +3,12 @@ import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
 import { leavesIn } from "./leaf-groups.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartDeps } from "./ports.ts";
+import { EVERY_BEGINNING, EVERY_LEAF, LEAVES, OF_SESSION, RECENT } from "./leaf-rows.ts";
+import { liveHeads } from "./live-heads.ts";
 import { isExactSchema, READ_ONLY_PRAGMAS } from "./schema.ts";
-import type { SqlDatabase, SqlRow } from "./sql.ts";
+import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
 import { refuseFile } from "./merge/source.ts";
-import { Namespace } from "./tables.ts";
+import { LEAF, Namespace } from "./tables.ts";
 import { bodyHash } from "./rows.ts";
 
 /** A leaf as it lies in a file. */
@@ -33,7 +35,7 @@ export interface AuditFile extends Disposable {
   session(session: string): readonly LeafRow[];
   /** The leaves of one session by the index, for one that was checked. */
   leavesOf(session: string): readonly string[];
-  /** The newest by their stamps, by the index: for a look, not for a judgement. */
+  /** The newest by their rows' stamps, by the index: for a look, not for a judgement. */
   recent(limit: number): readonly LeafRow[];
   /** Signed notes by their keys; a key is a session, or a session and something that tells a second version. */
   checkpoints(): readonly { readonly key: string; readonly actor: number; readonly note: string }[];
@@ -48,16 +50,6 @@ export interface SaltedText {
   readonly salt: Uint8Array;
   readonly body: string;
 }
-
-/** In canonical form a beginning, and nothing else, has its certificate first. */
-const LEAVES = `select e.n as n, e.ref as ref, e.actor as actor, b.body as body
-  from entry e not indexed cross join entry_body b not indexed on b.n = e.n where e.kind = 'audit'`;
-const BEGINNINGS = `${LEAVES} and substr(b.body, 1, 15) = '{"certificate":'`;
-const RECENT = `select e.ref as ref, e.actor as actor, b.body as body from entry e indexed by entry_kind cross join entry_body b on b.n = e.n
-  where e.kind = 'audit' order by e.hlc desc, e.id desc limit ?`;
-const OF_SESSION = `${LEAVES} and e.ref = ?`;
-const INDEXED = `select b.body as body from cell c cross join entry e indexed by entry_dot on e.actor = c.actor cross join entry_body b on b.n = e.n
-  where c.ns = '${Namespace.AUDIT}' and c.k = ? and e.kind = 'audit' and e.ref = ? order by e.seq`;
 
 /** `unreadable`, `damaged`, `newer`, `outdated`, `unfinished`: it cannot be read as it is. No key is asked for and nothing is written. */
 export function openAuditFile(deps: Pick<HeartDeps, "sql" | "files" | "crypto">, file: string): Result<AuditFile, HeartError> {
@@ -107,48 +99,57 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
       throw new HeartFailure(heartErrorOf(error, file));
     }
   };
+  /** What a heart of this version has. */
+  const tables = Number(safely(() => db.get("pragma user_version"))?.["user_version"] ?? 0) < LEAF.since ? 1 : 2;
+  const last = (table: "entry" | "leaf"): number => Number(db.get(`select max(n) as n from ${table}`)?.["n"] ?? 0);
+  const [older, newer] = safely(() => [last("entry"), tables === 1 ? 0 : last("leaf")] as const);
   /** A row holds one leaf or several. */
-  const leavesOf = ({ ref, actor, body }: SqlRow): readonly LeafRow[] => {
-    if (!(ref instanceof Uint8Array) || typeof body !== "string") return [];
-    const session = ref.toHex();
-    return leavesIn(body).map((leaf) => ({ session, actor: Number(actor), leaf }));
+  const leavesOf = ({ session: id, actor, leaves }: SqlRow): readonly LeafRow[] => {
+    if (!(id instanceof Uint8Array) || typeof leaves !== "string") return [];
+    const session = id.toHex();
+    return leavesIn(leaves).map((leaf) => ({ session, actor: Number(actor), leaf }));
   };
+  const walk = (statements: readonly string[], visit: (row: SqlRow, before: number) => void, ...params: readonly SqlValue[]): void =>
+    safely(() => statements.slice(0, tables).forEach((sql, i) => db.each(sql, (row) => visit(row, i * older), ...params)));
   const bodyOf = (id: string): SaltedText | null => {
     const { salt, body } = (ID.test(id) ? safely(() => db.get(PAYLOAD, Uint8Array.fromHex(id))) : null) ?? {};
     return salt instanceof Uint8Array && typeof body === "string" ? { salt, body } : null;
   };
   return {
     heart,
-    rows: Number(safely(() => db.get("select max(n) as n from entry"))?.["n"] ?? 0),
+    rows: older + newer,
     each: (visit) =>
-      safely(() =>
-        db.each(LEAVES, (row) => {
-          for (const leaf of leavesOf(row)) visit(leaf, Number(row["n"]));
-        }),
-      ),
+      walk(EVERY_LEAF, (row, before) => {
+        for (const leaf of leavesOf(row)) visit(leaf, before + Number(row["n"]));
+      }),
     beginnings: (visit) =>
-      safely(() =>
-        db.each(BEGINNINGS, (row) => {
-          for (const leaf of leavesOf(row).slice(0, 1)) visit(leaf);
-        }),
-      ),
+      walk(EVERY_BEGINNING, (row) => {
+        for (const leaf of leavesOf(row).slice(0, 1)) visit(leaf);
+      }),
     session(session) {
       const rows: LeafRow[] = [];
-      safely(() => db.each(OF_SESSION, (row) => leavesOf(row).forEach((leaf) => rows.push(leaf)), Uint8Array.fromHex(session)));
+      walk(OF_SESSION, (row) => rows.push(...leavesOf(row)), Uint8Array.fromHex(session));
       return rows;
     },
-    leavesOf: (session) =>
-      safely(() => db.all(INDEXED, session, Uint8Array.fromHex(session))).flatMap(({ body }) =>
-        typeof body === "string" ? leavesIn(body) : [],
-      ),
+    leavesOf(session) {
+      const id = Uint8Array.fromHex(session);
+      const found = tables === 1 ? [] : safely(() => db.all(LEAVES[1], id));
+      return (found.length > 0 ? found : safely(() => db.all(LEAVES[0], session, id))).flatMap(({ leaves }) =>
+        typeof leaves === "string" ? leavesIn(leaves) : [],
+      );
+    },
     recent: (limit) =>
-      safely(() => db.all(RECENT, limit))
+      RECENT.slice(0, tables)
+        .flatMap((sql) => safely(() => db.all(sql, limit)))
+        .toSorted((a, b) => Number(b["hlc"]) - Number(a["hlc"]))
         .flatMap((row) => leavesOf(row).toReversed())
         .slice(0, limit),
-    checkpoints: () =>
-      safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(({ k, v, actor }) =>
+    checkpoints: () => [
+      ...safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(({ k, v, actor }) =>
         typeof k === "string" && typeof v === "string" ? [{ key: k, actor: Number(actor), note: v }] : [],
       ),
+      ...safely(() => liveHeads(db, null)).map(({ session, actor, note }) => ({ key: session, actor, note })),
+    ],
     isPayload(id, hash) {
       const found = bodyOf(id);
       return found === null ? null : bodyHash(found.salt, found.body, crypto).toHex() === hash;

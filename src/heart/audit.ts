@@ -2,16 +2,18 @@ import * as v from "valibot";
 import { BOTTOM, type Label } from "../lib/label.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { cellOf, cellRow, cellsUnder, getCell, moveCell, type PlacedCell, putCell } from "./cells.ts";
+import { cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
 import type { SaltedText } from "./audit-file.ts";
-import { insertEntry, placeNear, type EntryKind } from "./entries.ts";
+import { insertEntry, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
-import { groupLeaves, type LeafGroup, leavesIn } from "./leaf-groups.ts";
-import { readMeta, writeMeta } from "./meta.ts";
+import { groupLeaves, leavesIn } from "./leaf-groups.ts";
+import { BEGINNING, beginsAnew, LEAVES, NEWER_BEGINNINGS, OF_SESSION } from "./leaf-rows.ts";
+import { dropHead, headKey, headText, liveHead, liveHeads } from "./live-heads.ts";
+import { readMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
-import type { SqlRow } from "./sql.ts";
-import { Namespace } from "./tables.ts";
+import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+import { LEAF, Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
 import type { Stamps } from "./writer.ts";
 
@@ -19,7 +21,7 @@ import type { Stamps } from "./writer.ts";
  * The audit log's place in the heart: leaves as they are signed, one checkpoint a session, and payloads apart. What they mean is the matter of
  * `src/audit`; here they are rows that are sealed, merged as a set that only grows, and committed together.
  *
- * A session's leaves are all of one writing session (`actor`), so that its checkpoint's row says where they stand: no index of its own.
+ * A session's leaves are all of one writing session (`actor`), so that the index of dots finds them.
  */
 export interface HeartAudit {
   /** One durable commit for all of them. `"moved"`: another file was put in place of the heart, or it was opened anew; nothing was written. */
@@ -64,9 +66,15 @@ export interface LeafBatch {
   /** One for each leaf; null for a leaf without one. */
   readonly payloads: readonly ({ readonly body: string; readonly label: Label } | null)[];
   /** Must not have effects: the commit may fail. */
-  readonly make: (places: readonly LeafPlace[]) => { readonly leaves: readonly string[]; readonly checkpoint: string };
+  readonly make: (places: readonly LeafPlace[]) => {
+    readonly leaves: readonly string[];
+    readonly checkpoint: string;
+    readonly size: number;
+  };
   /** With a session's first batch: what the next beginning has to look at, beside this session. */
   readonly remember?: readonly string[];
+  /** The session ends with it: its checkpoint becomes a register, which is merged. */
+  readonly isLast?: boolean;
 }
 
 export interface LeafPlace {
@@ -77,87 +85,83 @@ export interface LeafPlace {
   readonly payload: { readonly hash: string; readonly id: string } | null;
 }
 
-interface LeftCheckpoint {
+interface Left {
   readonly session: string;
   readonly note: string;
-  readonly cell: PlacedCell;
+  readonly actor: number;
 }
 
-const LEAF: EntryKind = "audit";
-/** Bodies of rows hold one leaf or several (`leaf-groups.ts`). */
-const LEAVES = `select b.body as body from entry e indexed by entry_dot cross join entry_body b on b.n = e.n
-  where e.actor = ? and e.kind = '${LEAF}' and e.ref = ? order by e.seq`;
-/** A beginning has the session's own id. */
-const BEGINNING = `select b.body as body from entry e join entry_body b on b.n = e.n where e.id = ? and e.id = e.ref and e.kind = '${LEAF}'`;
-/** In whoever's hand: by the table, for no index knows it. */
-const EVERY_LEAF = `select b.body as body from entry e not indexed cross join entry_body b on b.n = e.n where e.kind = '${LEAF}' and e.ref = ?`;
-const BEGINNINGS = `select b.body as body from entry e not indexed cross join entry_body b on b.n = e.n
-  where e.n > ? and e.kind = '${LEAF}' and e.id = e.ref order by e.n`;
+const KIND: EntryKind = "skill";
 const ID = /^[0-9a-f]{32}$/;
 /** Key of the register with the parent's countersignature; no session has this name. */
 export const COSIGNED_CELL = "cosigned";
 /** Key of the note that says which sessions nobody had committed to when this file's last session began. */
 const HEADS = "audit";
-const Remembered = v.strictObject({ n: v.pipe(v.number(), v.safeInteger()), session: v.string(), also: v.array(v.string()) });
+const row = v.pipe(v.number(), v.safeInteger());
+/** `n`: the row of that session's beginning; `older`: the last row of `entry` by then, where a merge may bring beginnings of older versions. */
+const Remembered = v.strictObject({ n: row, older: row, session: v.string(), also: v.array(v.string()) });
 
 export function heartAudit(store: TypedStore): HeartAudit {
   const { db, mac, crypto, random } = store;
-  const cell = (session: string) => {
+  /** Of an older version's heart, which is only read, whoever checks its log asks (`audit-file.ts`). */
+  const reading = <T>(work: () => T, otherwise: T): T => store.reading(work, otherwise, LEAF.since);
+  const registerOf = (session: string): string | null => {
     const found = getCell(db, mac, Namespace.AUDIT, session);
-    return found === "damaged" ? null : found;
+    return found === "damaged" ? null : (found?.value ?? null);
   };
-  const actorOf = (session: string): number =>
-    Number(db.get("select actor from cell where ns = ? and k = ?", Namespace.AUDIT, session)?.["actor"] ?? 0);
-  const putCheckpoint = (stamps: Stamps, key: string, value: string): void =>
-    void putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
-  const insertRow = (stamps: Stamps, ref: Uint8Array, { body, label }: LeafGroup, id: Uint8Array): void =>
-    void insertEntry(store, stamps, { kind: LEAF, body, salt: random.bytes(16), label, ref, id });
+  /** The longer one: a session that ended elsewhere may have left its note here. */
+  const checkpointOf = (session: string): string | null => {
+    const [head, ended] = [liveHead(db, mac, session), registerOf(session)];
+    return head !== null && (ended === null || head.size > sizeOf(ended)) ? head.note : ended;
+  };
+  const putRegister = (stamps: Stamps, key: string, value: string): void =>
+    putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
+  const putLeaves = (stamps: Stamps, session: Uint8Array, leaves: readonly string[]): void => {
+    for (const group of groupLeaves(leaves)) {
+      const columns: SqlValue[] = [session, stamps.stamp(0), stamps.actor, stamps.seq(), group];
+      db.run(INSERT, ...columns, store.sealing().seal(LEAF.name, columns));
+    }
+  };
   /** As this process left it with its last batch. */
-  let own: LeftCheckpoint | null = null;
-  /** The checkpoint's place; null where it is not `after` that stands there. */
-  const putAfter = (stamps: Stamps, { session, after }: LeafBatch, checkpoint: string): PlacedCell | null => {
-    const cellAt = { ns: Namespace.AUDIT, key: session, value: checkpoint, label: BOTTOM };
-    if (after !== null && own?.session === session && own.note === after)
-      return own.cell.actor === stamps.actor ? moveCell(db, store.sealing(), stamps, cellAt, own.cell) : null;
-    const before = cellRow(db, Namespace.AUDIT, session);
-    const stands = before === null ? null : cellOf(before, mac);
-    const note = stands === null || stands === "damaged" ? null : stands.value;
-    if (note !== after || (after !== null && Number(before?.["actor"]) !== stamps.actor)) return null;
-    return putCell(db, store.sealing(), stamps, cellAt, before);
+  let own: Left | null = null;
+  /** Whether the session stands as its last batch left it, by this writing session's hand. */
+  const stands = ({ session, after }: LeafBatch, { actor, isUndisturbed }: Stamps): boolean => {
+    if (isUndisturbed && after !== null && own?.session === session && own.note === after) return own.actor === actor;
+    const head = liveHead(db, mac, session);
+    // A register says that it ended, in whichever copy that a merge brought it from.
+    return (head?.note ?? null) === after && (head === null || head.actor === actor) && cellRow(db, Namespace.AUDIT, session) === null;
   };
-  const appendIn = (stamps: Stamps, batch: LeafBatch): LeftCheckpoint | null => {
-    const { session, payloads, make, remember } = batch;
+  const appendIn = (stamps: Stamps, batch: LeafBatch): Left | null => {
+    const { session, payloads, make, remember, isLast = false } = batch;
+    if (!stands(batch, stamps)) return null;
     const ref = Uint8Array.fromHex(session);
     const keep = ({ body: text, label }: NonNullable<LeafBatch["payloads"][number]>): LeafPlace["payload"] => {
       const salt = random.bytes(16);
       const body = text.toWellFormed();
-      const id = insertEntry(store, stamps, { kind: "skill", body, salt, label, ref, near: ref });
+      const id = insertEntry(store, stamps, { kind: KIND, body, salt, label, ref, near: ref });
       return { hash: bodyHash(salt, body, crypto).toHex(), id };
     };
     const places = payloads.map((payload): LeafPlace => {
       const kept = payload === null ? null : keep(payload);
       return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
     });
-    const { leaves, checkpoint } = make(places);
-    const placed = putAfter(stamps, batch, checkpoint);
-    if (placed === null) return null;
-    // A beginning has a row of its own, whose id is the session's: a start looks at nothing else.
-    const alone = beginsAnew(leaves[0] ?? "") && !isTaken(store, ref) ? leaves.slice(0, 1) : [];
-    const labels = payloads.map((payload) => payload?.label ?? BOTTOM);
-    for (const beginning of alone) insertRow(stamps, ref, { body: beginning, label: labels[0] ?? BOTTOM }, ref);
-    for (const group of groupLeaves(leaves.slice(alone.length), labels.slice(alone.length)))
-      insertRow(stamps, ref, group, idNear(store, ref, group.body, checkpoint));
-    if (remember !== undefined) {
-      const n = Number(db.get("select n from entry where id = ?", ref)?.["n"] ?? 0);
-      writeMeta(db, store.sealing(), [HEADS, canonicalJson({ n, session, also: [...remember] })]);
-    }
-    return { session, note: checkpoint, cell: placed };
+    const { leaves, checkpoint, size } = make(places);
+    // A beginning has a row of its own: a start looks at nothing else.
+    const alone = beginsAnew(leaves[0] ?? "") ? 1 : 0;
+    putLeaves(stamps, ref, leaves.slice(0, alone));
+    if (remember !== undefined) stamps.fact(HEADS, rememberedText(db, session, remember));
+    putLeaves(stamps, ref, alone === 0 ? leaves : leaves.slice(alone));
+    if (isLast) {
+      putRegister(stamps, session, checkpoint);
+      dropHead(db, session);
+    } else stamps.fact(headKey(session), headText({ actor: stamps.actor, note: checkpoint, size }));
+    return { session, note: checkpoint, actor: stamps.actor };
   };
   return {
     append(batch) {
       if (!ID.test(batch.session)) return err({ kind: "not-found", what: batch.session });
       let moved = false;
-      let left: LeftCheckpoint | null = null;
+      let left: Left | null = null;
       const written = transactIn(store, (stamps) => {
         left = appendIn(stamps, batch);
         moved = left === null;
@@ -167,91 +171,87 @@ export function heartAudit(store: TypedStore): HeartAudit {
       if (written.ok) own = left;
       return moved ? ok("moved") : written;
     },
-    leaves: (session) =>
-      ID.test(session) ? store.reading(() => db.all(LEAVES, actorOf(session), Uint8Array.fromHex(session)).flatMap(leavesOf), []) : [],
-    beginning(session) {
-      const id = ID.test(session) ? Uint8Array.fromHex(session) : null;
-      return store.reading(() => db.all(BEGINNING, id).flatMap(leavesOf)[0] ?? null, null);
-    },
-    checkpoint: (session) => store.reading(() => cell(session)?.value ?? null, null),
+    leaves: (session) => (ID.test(session) ? reading(() => leavesUnder(db, session), []) : []),
+    beginning: (session) =>
+      ID.test(session) ? reading(() => BEGINNING.flatMap((sql) => read(db, sql, Uint8Array.fromHex(session)))[0] ?? null, null) : null,
+    checkpoint: (session) => reading(() => checkpointOf(session), null),
     checkpoints: () =>
-      store.reading(
-        () =>
-          cellsUnder(db, mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
-            value === null || !ID.test(key) ? [] : [{ session: key, note: value }],
-          ),
-        [],
-      ),
+      reading(() => {
+        const ended = cellsUnder(db, mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
+          value === null || !ID.test(key) ? [] : [key],
+        );
+        const sessions = new Set([...ended, ...liveHeads(db, mac).map(({ session }) => session)]);
+        return [...sessions].flatMap((session) => {
+          const note = checkpointOf(session);
+          return note === null ? [] : [{ session, note }];
+        });
+      }, []),
     payload: (id) => store.reading(() => bodyOf(store, id), null),
     newBeginnings: () =>
-      store.reading(() => {
+      reading(() => {
         const note = readMeta(db, HEADS);
         if (note === null || (mac !== null && !mac.verify("meta", [HEADS, note["v"] ?? null], note["mac"] ?? null))) return null;
         const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Remembered), note["v"]);
         if (!parsed.success) return null;
-        const { n, session, also } = parsed.output;
+        const { n, older, session, also } = parsed.output;
         // Row numbers are the file's own: after a repair they are others.
-        const stands = db.get("select id from entry where n = ?", n)?.["id"];
-        if (!(stands instanceof Uint8Array) || stands.toHex() !== session) return null;
-        const leaves = db.all(BEGINNINGS, n).flatMap((row) => leavesOf(row).slice(0, 1));
+        const beginning = db.get("select session from leaf where n = ?", n)?.["session"];
+        if (!(beginning instanceof Uint8Array) || beginning.toHex() !== session) return null;
+        const leaves = [older, n].flatMap((above, i) =>
+          db.all(NEWER_BEGINNINGS[i] ?? "", above).flatMap((row) => leavesOf(row).slice(0, 1)),
+        );
         return { session, remembered: also, leaves };
       }, null),
     keepCosigned: (note) =>
       transactIn(store, (stamps) => {
-        putCheckpoint(stamps, COSIGNED_CELL, note);
+        putRegister(stamps, COSIGNED_CELL, note);
         return ok(undefined);
       }),
     keepVersion: ({ session, leaves, checkpoint, payloads }) =>
       transactIn(store, (stamps) => {
         const ref = Uint8Array.fromHex(session);
-        // By what stands there and not by an id, which whoever has the session's key might have made for two.
         const here = new Set<string>();
-        if (leaves.length > 0) db.each(EVERY_LEAF, (row) => leavesOf(row).forEach((leaf) => here.add(leaf)), ref);
+        if (leaves.length > 0)
+          for (const sql of OF_SESSION) db.each(sql, (found) => leavesOf(found).forEach((leaf) => here.add(leaf)), ref);
         const fresh = leaves.filter((leaf) => !here.has(leaf));
-        for (const leaf of fresh) {
-          const ids = [...(beginsAnew(leaf) ? [ref] : []), leafId(store, ref, leaf), longLeafId(store, session, leaf)];
-          insertRow(stamps, ref, { body: leaf, label: BOTTOM }, ids.find((id) => !isTaken(store, id)) ?? random.bytes(16));
-        }
+        putLeaves(stamps, ref, fresh);
         for (const { id, salt, body } of payloads) {
           const row = Uint8Array.fromHex(id);
           const isForgotten = db.get("select 1 from redaction where target = ? limit 1", row) !== null;
           if (!isForgotten && !isTaken(store, row)) insertEntry(store, stamps, { kind: "skill", body, salt, label: UNKNOWN, ref, id: row });
         }
         const key = `${session}/${crypto.sha256(new TextEncoder().encode(checkpoint)).toHex().slice(0, 16)}`;
-        if (cell(session)?.value !== checkpoint && cell(key)?.value !== checkpoint) putCheckpoint(stamps, key, checkpoint);
+        if (checkpointOf(session) !== checkpoint && registerOf(key) !== checkpoint) putRegister(stamps, key, checkpoint);
         return ok(fresh.length);
       }),
   };
 }
 
+const INSERT = `insert into leaf (${[...LEAF.columns, "mac"].join(", ")}) values (?, ?, ?, ?, ?, ?)`;
+
 /** Of a payload whose label did not come along: nobody is told it, and nothing follows from it. */
 const UNKNOWN: Label = { c: 3, k: ["heart"], i: 0, p: [] };
 
-/** In canonical form a beginning, and nothing else, has its certificate first. */
-const beginsAnew = (leaf: string): boolean => leaf.startsWith('{"certificate":');
-
 const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 1 from entry where id = ?", id) !== null;
 
-const leavesOf = ({ body }: SqlRow): readonly string[] => (typeof body === "string" ? leavesIn(body) : []);
+const leavesOf = ({ leaves }: SqlRow): readonly string[] => (typeof leaves === "string" ? leavesIn(leaves) : []);
+const read = (db: SqlDatabase, sql: string, ...params: readonly SqlValue[]): readonly string[] => db.all(sql, ...params).flatMap(leavesOf);
 
-/**
- * The id of a row of leaves holds of the hash of what tells its version: two versions of one entry are two rows, in whichever copies they meet. Before that
- * stand two bytes of its session's and the first entry's number, so that what is committed together stands together in the index of ids: ten ids from
- * anywhere are ten pages to be kept in the journal and written.
- */
-function idNear({ crypto }: TypedStore, session: Uint8Array, body: string, version: string): Uint8Array {
-  const id = crypto.sha256(new TextEncoder().encode(version)).slice(0, 16);
-  // Within a text quotes are escaped, so this is the entry's own.
-  const at = body.indexOf('"seq":') + 6;
-  id.set(placeNear(session, Number.parseInt(body.slice(at, at + 16), 10) || 0));
-  return id;
+/** Of one session, by the index; they lie in one of the tables. */
+function leavesUnder(db: SqlDatabase, session: string): readonly string[] {
+  const id = Uint8Array.fromHex(session);
+  const found = read(db, LEAVES[1], id);
+  return found.length > 0 ? found : read(db, LEAVES[0], session, id);
 }
 
-const leafId = (store: TypedStore, session: Uint8Array, leaf: string): Uint8Array => idNear(store, session, leaf, leaf);
+/** Just after the beginning's row was put there. */
+function rememberedText(db: SqlDatabase, session: string, also: readonly string[]): string {
+  const { n = 0, older = 0 } = db.get("select last_insert_rowid() as n, (select coalesce(max(n), 0) from entry) as older") ?? {};
+  return canonicalJson({ n: Number(n), older: Number(older), session, also: [...also] });
+}
 
-/** As ids of leaves once were: the hash alone. Also for a leaf whose id something else has. */
-const longLeafId = ({ crypto }: TypedStore, session: string, leaf: string): Uint8Array =>
-  crypto.sha256(new TextEncoder().encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
+/** A checkpoint's second line. */
+const sizeOf = (note: string): number => Number(note.split("\n", 2)[1]);
 
 function bodyOf({ db, crypto }: TypedStore, id: string): string | null {
   if (!ID.test(id)) return null;

@@ -31,47 +31,14 @@ export function putCell(
   stamps: Stamps,
   cell: { readonly ns: Namespace; readonly key: string; readonly value: string | null; readonly label: Label },
   before: SqlRow | null = cellRow(db, cell.ns, cell.key),
-): PlacedCell {
+): void {
   stamps.replaced(before);
   // The stamp of a damaged cell is anybody's, and must not be carried into one that is sealed.
   const visible = before !== null && isSealed(before, mac) ? Number(before["hlc"]) : 0;
   const hlc = stamps.stamp(visible as Hlc | 0);
   const value = cell.value?.toWellFormed() ?? null;
-  const seq = stamps.seq();
-  const columns: SqlValue[] = [cell.ns, cell.key, value, hlc, stamps.actor, seq, ...labelColumns(cell.label)];
-  const seal = mac.seal(CELL.name, columns);
-  db.run(PUT, ...columns, seal);
-  return { hlc, actor: stamps.actor, seq, mac: seal };
-}
-
-/** What a register was found or left as. */
-export interface PlacedCell {
-  readonly hlc: Hlc;
-  readonly actor: number;
-  readonly seq: number;
-  readonly mac: Uint8Array;
-}
-
-const MOVE = "update cell set v = ?, hlc = ?, actor = ?, seq = ?, mac = ? where ns = ? and k = ? and mac = ?";
-
-/**
- * Writes a register over what the caller itself left there, under the same label; null, and nothing is written, where anything else stands there by now:
- * its seal says so without the row being read.
- */
-export function moveCell(
-  db: SqlDatabase,
-  mac: RowMac,
-  stamps: Stamps,
-  cell: { readonly ns: Namespace; readonly key: string; readonly value: string; readonly label: Label },
-  before: PlacedCell,
-): PlacedCell | null {
-  const { ns, key, value, label } = cell;
-  const placed = { hlc: stamps.stamp(before.hlc), actor: stamps.actor, seq: stamps.seq() };
-  const seal = mac.seal(CELL.name, [ns, key, value, placed.hlc, placed.actor, placed.seq, ...labelColumns(label)]);
-  const { changes } = db.run(MOVE, value, placed.hlc, placed.actor, placed.seq, seal, ns, key, before.mac);
-  if (changes === 0) return null;
-  stamps.replaced({ actor: before.actor, seq: before.seq });
-  return { ...placed, mac: seal };
+  const columns: SqlValue[] = [cell.ns, cell.key, value, hlc, stamps.actor, stamps.seq(), ...labelColumns(cell.label)];
+  db.run(PUT, ...columns, mac.seal(CELL.name, columns));
 }
 
 /** `null` when there is none; `"damaged"` when it is not what was written. `mac` is null where the keys are missing. */

@@ -77,7 +77,7 @@ export function heartFacts(db: SqlDatabase): HeartFacts {
     forgotten: one("select (select count(*) from message) - (select count(*) from message_body)"),
     tasks: one("select count(distinct elem) from task_dot"),
     memories: one(`select count(*) from cell where ns = '${Namespace.MEMORY}' and v is not null`),
-    entries: one("select count(*) from entry"),
+    entries: one("select (select count(*) from entry) + (select count(*) from leaf)"),
     incidents: one("select coalesce(sum(count), 0) from incident"),
     sessions: one("select count(*) from actor"),
     oldest: timeOrNull(bounds?.["oldest"]),

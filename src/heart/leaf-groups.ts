@@ -1,5 +1,3 @@
-import { BOTTOM, join, type Label } from "../lib/label.ts";
-
 /**
  * Leaves of the log that are committed together lie in one row, one a line: canonical JSON has no line feed of its own. A row of one leaf, as all of them
  * once were, is a group of one. What a leaf says, where it stands and who signed it is in the leaf and the checkpoint, so that how leaves are grouped says
@@ -19,25 +17,16 @@ export function leavesIn(body: string): readonly string[] {
   return leaves.length > MOST_IN_ROW.leaves ? [body] : leaves;
 }
 
-export interface LeafGroup {
-  /** What its row says. */
-  readonly body: string;
-  /** Of all that is in it. */
-  readonly label: Label;
-}
-
-/** `labels`: one a leaf. */
-export function groupLeaves(leaves: readonly string[], labels: readonly Label[]): readonly LeafGroup[] {
-  const groups: { body: string; label: Label }[] = [];
-  for (const [i, leaf] of leaves.entries()) {
-    const label = labels[i] ?? BOTTOM;
-    const last = groups.at(-1);
-    if (last === undefined || last.body.length + leaf.length > FULL) groups.push({ body: leaf, label });
-    else {
-      last.body += BORDER + leaf;
-      // The label of most, and known by itself (`labelColumns`).
-      if (label !== last.label) last.label = join(last.label, label);
+/** What their rows say. */
+export function groupLeaves(leaves: readonly string[]): readonly string[] {
+  const groups: string[] = [];
+  let group = "";
+  for (const leaf of leaves) {
+    if (group !== "" && group.length + leaf.length > FULL) {
+      groups.push(group);
+      group = "";
     }
+    group += group === "" ? leaf : BORDER + leaf;
   }
-  return groups;
+  return group === "" ? groups : [...groups, group];
 }

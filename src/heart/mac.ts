@@ -104,6 +104,34 @@ export function rowEncoder(): (table: string, columns: readonly SqlValue[]) => U
   };
 }
 
+/** The table and the columns that canonical bytes are of, without the nulls at their end; null for what is none. */
+export function decodeRow(bytes: Uint8Array): { readonly table: string; readonly columns: readonly SqlValue[] } | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const values: SqlValue[] = [];
+  try {
+    for (let at = 0; at < bytes.length;) {
+      const tag = view.getUint8(at);
+      if (tag === Tag.TEXT || tag === Tag.BLOB) {
+        const end = at + 5 + view.getUint32(at + 1);
+        const part = bytes.slice(at + 5, end);
+        if (end > bytes.length) return null;
+        values.push(tag === Tag.BLOB ? part : new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(part));
+        at = end;
+      } else {
+        if (tag !== Tag.NULL && tag !== Tag.INTEGER && tag !== Tag.REAL) return null;
+        values.push(tag === Tag.NULL ? null : tag === Tag.REAL ? view.getFloat64(at + 1) : Number(view.getBigInt64(at + 1)));
+        at += tag === Tag.NULL ? 1 : 9;
+      }
+    }
+  } catch (error) {
+    // Cut off, or no UTF-8.
+    if (error instanceof RangeError || error instanceof TypeError) return null;
+    throw error;
+  }
+  const [table, ...columns] = values;
+  return typeof table === "string" ? { table, columns } : null;
+}
+
 const SHORT = 64;
 
 /** False, with some bytes written, when there is more in it than ASCII. */

@@ -7,15 +7,14 @@ export type MetaFact = readonly [key: string, value: SqlValue];
 const putMeta = (facts: number): string =>
   `insert into meta (k, v, mac) values ${Array.from({ length: facts }, () => "(?, ?, ?)").join(", ")}
     on conflict (k) do update set v = excluded.v, mac = excluded.mac`;
-/** Most commits write two. */
-const [PUT_ONE, PUT_TWO] = [putMeta(1), putMeta(2)];
+/** By the number of facts. */
+const PUT = [1, 2, 3, 4].map(putMeta);
 
 /** In one statement. */
 export function writeMeta(db: SqlDatabase, mac: RowMac, ...facts: readonly MetaFact[]): void {
-  db.run(
-    facts.length === 1 ? PUT_ONE : facts.length === 2 ? PUT_TWO : putMeta(facts.length),
-    ...facts.flatMap(([key, value]) => [key, value, mac.seal("meta", [key, value])]),
-  );
+  const values: SqlValue[] = [];
+  for (const [key, value] of facts) values.push(key, value, mac.seal("meta", [key, value]));
+  db.run(PUT[facts.length - 1] ?? putMeta(facts.length), ...values);
 }
 
 export function readMeta(db: SqlDatabase, key: string): SqlRow | null {

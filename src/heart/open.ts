@@ -13,6 +13,7 @@ import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMA
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
 import { rebuildStreams } from "./streams.ts";
+import { takeInAside } from "./aside.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 
 /** `keysDir` belongs to the heart beside it. */
@@ -324,6 +325,7 @@ function upgrade(db: SqlDatabase, mac: RowMac): void {
   const from = versionOf(db);
   if (from < SCHEMA_VERSION) {
     migrate(db, from);
+    if (from >= 2) takeInAside(db, mac);
     rebuildStreams(db, mac);
   }
   db.exec("commit");

@@ -1,10 +1,11 @@
 import first from "./migrations/0001-messages.sql" with { type: "text" };
 import second from "./migrations/0002-merge.sql" with { type: "text" };
+import third from "./migrations/0003-leaf.sql" with { type: "text" };
 import type { HeartCrypto, HeartDeps } from "./ports.ts";
 import type { SqlDatabase, SqlRow } from "./sql.ts";
 
 /** Migration `i` leads from version `i` to `i + 1`. One that has been released is never edited. */
-const MIGRATIONS: readonly string[] = [first, second];
+const MIGRATIONS: readonly string[] = [first, second, third];
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /** "NoCt" in the file's header: this SQLite file is a heart. */
@@ -84,6 +85,7 @@ export function isExactSchema(db: SqlDatabase, { sql, crypto }: Pick<HeartDeps, 
 export const SCHEMA_DIGESTS: readonly string[] = [
   "212fddf7987f4348506e7103174214f4c7aff575d5b7fc3fc0b2c16b9db428db",
   "32ecf9ac2230e5bc3233fea33a5fb753e1bb2b9c9368385e4d3560c0a86afe6f",
+  "7aff83102536d13a6cf7045c7260d3f2a0e4224078756e0b49b7a56b013a4230",
 ];
 
 /** SHA-256 in hex. */

@@ -2,7 +2,7 @@ import { HeartFailure } from "./failure.ts";
 import { equal, MAC_BYTES, type RowMac } from "./mac.ts";
 import { type MetaFact, writeMeta } from "./meta.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
-import { MERGED } from "./tables.ts";
+import { MERGED, type MergedTable } from "./tables.ts";
 
 /**
  * The bookkeeping of streams: the version vector, how many rows of each stream stand in this file, and one sealed summary of it all.
@@ -68,6 +68,8 @@ export interface Bookkept {
   /** Null when it is not what was written. */
   readonly summary: StreamSummary | null;
   readonly stream: Stream | null;
+  /** What stands for that stream in the digest, where it is known. */
+  readonly seal?: Uint8Array | null;
 }
 
 /** Throws `HeartFailure` when the row is not what was written. */
@@ -99,6 +101,7 @@ export class StreamBook {
   #floors: StreamSummary["floors"];
   /** One stream as it stands. */
   #known: Stream | null;
+  #seal: Uint8Array | null;
 
   /** `read`: what the caller knows to stand. Throws `HeartFailure` when the summary is not what was written. */
   constructor(db: SqlDatabase, mac: RowMac, file: string, read: Bookkept = { summary: readSummary(db, mac, "main"), stream: null }) {
@@ -106,6 +109,7 @@ export class StreamBook {
     this.#mac = mac;
     this.#file = file;
     this.#known = read.stream;
+    this.#seal = read.seal ?? null;
     const { summary } = read;
     if (summary === null) throw damaged(file, "the summary of its version vector was altered");
     this.#hot = new Sums(summary.hot);
@@ -145,7 +149,7 @@ export class StreamBook {
   save(...also: readonly MetaFact[]): Bookkept {
     const summary = { hot: this.#hot.value(), cold: this.#cold.value(), floors: this.#floors };
     writeMeta(this.#db, this.#mac, ...also, [VECTOR, packSummary(summary)]);
-    return { summary, stream: this.#known };
+    return { summary, stream: this.#known, seal: this.#seal };
   }
 
   #read(actor: number): Stream | null {
@@ -156,8 +160,10 @@ export class StreamBook {
 
   #put(before: Stream | null, after: Stream): void {
     if (after.rows < 0 || after.total < 0) throw damaged(this.#file, `rows of writing session ${after.actor} are missing`);
-    if (before !== null) (before.cold ? this.#cold : this.#hot).add(before, streamSeal(this.#mac, before), -1);
-    (after.cold ? this.#cold : this.#hot).add(after, streamSeal(this.#mac, after), 1);
+    const left = before === this.#known ? this.#seal : null;
+    if (before !== null) (before.cold ? this.#cold : this.#hot).add(before, left ?? streamSeal(this.#mac, before), -1);
+    this.#seal = streamSeal(this.#mac, after);
+    (after.cold ? this.#cold : this.#hot).add(after, this.#seal, 1);
     const columns = vvColumns(after);
     const seal = this.#mac.seal("vv", columns);
     if (before?.cold === after.cold && before.gap === after.gap)
@@ -189,10 +195,14 @@ export function sumFloors(db: SqlDatabase, schema: "main" | "s", most = -1): Str
   return { rows: Number(row?.["n"] ?? 0), seqs: Number(row?.["seqs"] ?? 0) };
 }
 
-/** Rows that stand in the merged tables, by stream. Reads every table's index of dots. */
-export function countStreams(db: SqlDatabase, schema: "main" | "s"): Map<number, { rows: number; total: number }> {
+/** Rows that stand in the merged tables, by stream. Reads every table's index of dots. `tables`: those that an older heart has. */
+export function countStreams(
+  db: SqlDatabase,
+  schema: "main" | "s",
+  tables: readonly MergedTable[] = MERGED,
+): Map<number, { rows: number; total: number }> {
   const counted = new Map<number, { rows: number; total: number }>();
-  const sources = MERGED.map(({ name, dot }) => `${schema}.${name} indexed by ${dot} where true`);
+  const sources = tables.map(({ name, dot }) => `${schema}.${name} indexed by ${dot} where true`);
   for (const source of [...sources, `${schema}.aside where true`]) {
     for (const row of db.all(`select actor, count(*) as n, sum(seq) as total from ${source} group by actor`)) {
       const at = counted.get(Number(row["actor"])) ?? { rows: 0, total: 0 };
@@ -295,7 +305,10 @@ export function xor(a: Uint8Array, b: Uint8Array): Uint8Array {
 function packSums(into: Uint8Array, at: number, { digest, streams, seqs, rows, total }: StreamSums): void {
   into.set(digest, at);
   const view = new DataView(into.buffer, into.byteOffset + at + MAC_BYTES);
-  for (const [i, value] of [streams, seqs, rows, total].entries()) setNumber(view, i * 8, value);
+  setNumber(view, 0, streams);
+  setNumber(view, 8, seqs);
+  setNumber(view, 16, rows);
+  setNumber(view, 24, total);
 }
 
 /** 64 bits in two halves, without a bigint for each. `value` is whole and not negative. */

@@ -9,6 +9,8 @@ export interface MergedTable {
   readonly columns: readonly string[];
   readonly dot: string;
   readonly merge: MergeRule;
+  /** The version of the heart that brought it. */
+  readonly since: number;
 }
 
 export type MergeRule =
@@ -20,18 +22,28 @@ export type MergeRule =
 const LABEL = ["label_c", "label_k", "label_i", "label_p"] as const;
 const BY_SEQ = ["seq"] as const;
 
+/** Merges began with it. */
+const FIRST = 2;
+
 const register = (name: string, key: readonly string[], columns: readonly string[], order: readonly string[] = BY_SEQ): MergedTable => ({
   name,
   columns,
   dot: `${name}_dot`,
   merge: { kind: "register", key, order },
+  since: FIRST,
 });
 
-const grow = (name: string, key: readonly string[], columns: readonly string[], body: string | null = null): MergedTable => ({
+const grow = (
+  name: string,
+  key: readonly string[],
+  columns: readonly string[],
+  { body = null, since = FIRST }: { readonly body?: string | null; readonly since?: number } = {},
+): MergedTable => ({
   name,
   columns,
   dot: `${name}_dot`,
   merge: { kind: "grow", key, body },
+  since,
 });
 
 export const ACTOR = register("actor", ["actor"], ["actor", "seq", "hlc", "device", "label", "host", "clock"]);
@@ -40,9 +52,11 @@ export const MESSAGE = grow(
   "message",
   ["id"],
   ["id", "session", "parent", "hlc", "actor", "seq", "role", "origin", ...LABEL, "reply", "body_hash"],
-  "message_body",
+  { body: "message_body" },
 );
-export const ENTRY = grow("entry", ["id"], ["id", "kind", "ref", "hlc", "actor", "seq", ...LABEL, "body_hash"], "entry_body");
+export const ENTRY = grow("entry", ["id"], ["id", "kind", "ref", "hlc", "actor", "seq", ...LABEL, "body_hash"], { body: "entry_body" });
+/** Its key is its dot: two rows never stand for one thing. */
+export const LEAF = grow("leaf", ["actor", "seq"], ["session", "hlc", "actor", "seq", "leaves"], { since: 3 });
 /** The value comes last, so that even two writes with one dot end alike everywhere. */
 export const CELL = register("cell", ["ns", "k"], ["ns", "k", "v", "hlc", "actor", "seq", ...LABEL], ["hlc", "actor", "seq", "v"]);
 export const TASK_REMOVE = register("task_remove", ["elem", "dot_actor", "actor"], ["elem", "dot_actor", "dot_seq", "hlc", "actor", "seq"]);
@@ -50,7 +64,10 @@ export const TASK_DOT = register("task_dot", ["elem", "actor"], ["elem", "actor"
 export const INCIDENT = register("incident", ["kind", "severity", "actor"], ["kind", "severity", "count", "hlc", "actor", "seq"]);
 
 /** In the order in which a merge takes them: what forbids comes before what it forbids. */
-export const MERGED: readonly MergedTable[] = [ACTOR, REDACTION, MESSAGE, ENTRY, CELL, TASK_REMOVE, TASK_DOT, INCIDENT];
+export const MERGED: readonly MergedTable[] = [ACTOR, REDACTION, MESSAGE, ENTRY, LEAF, CELL, TASK_REMOVE, TASK_DOT, INCIDENT];
+
+/** Those that a heart of this version has. */
+export const mergedAt = (version: number): readonly MergedTable[] => MERGED.filter(({ since }) => since <= version);
 
 /** Namespaces of `cell`. */
 export const Namespace = {

@@ -4,7 +4,7 @@ import { err, type Result } from "../lib/result.ts";
 import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
 import { readClock, tick, type Hlc } from "./hlc.ts";
 import type { RowMac } from "./mac.ts";
-import { readMeta, writeMeta } from "./meta.ts";
+import { type MetaFact, readMeta, writeMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import type { Writer } from "./ports.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
@@ -15,10 +15,14 @@ export interface Stamps {
   readonly actor: number;
   /** Bits of `ClockFault`: what this writing session found wrong with the host's clock. */
   readonly clock: number;
+  /** Nobody has written to the heart since this writing session's last transaction, in which `work` of the same kind may rely on what it left. */
+  readonly isUndisturbed: boolean;
   /** The next number of this writing session's stream: for one row that this transaction writes. */
   seq(): number;
   /** Says that a row was replaced or removed, which its stream then no longer counts; `null` when there was none. */
   replaced(row: SqlRow | null): void;
+  /** A fact of this file (`meta`), which is written with the bookkeeping. */
+  fact(key: string, value: SqlValue): void;
   /** A stamp above `visible`, the stamp of what is overwritten or answered; 0 for nothing. */
   stamp(visible: Hlc | 0): Hlc;
 }
@@ -49,7 +53,7 @@ export class WritingSession {
   #leap: Millis | null | undefined = undefined;
   #commits = 0;
   /** What the last commit left, and how it is known that it still stands. */
-  #left: (Stands & { readonly version: SqlValue; readonly changes: SqlValue }) | null = null;
+  #left: (Stands & Untouched) | null = null;
   #failed: HeartError | null = null;
 
   constructor(db: SqlDatabase, env: WriterEnvironment) {
@@ -73,14 +77,16 @@ export class WritingSession {
     try {
       // As statements that are kept compiled: a text is parsed anew each time.
       this.#db.run("begin immediate");
-      const drawn = new Transaction(this.#db, this.#env, this.#begin());
+      const now = this.#untouched();
+      const drawn = new Transaction(this.#db, this.#env, this.#begin(now));
       const result = work(drawn);
       if (!result.ok || !drawn.wrote) {
         rollback(this.#db);
         return result;
       }
       const after = drawn.finish();
-      const left = { ...after.stands, version: this.#version(), changes: this.#changes() };
+      // Nobody else commits meanwhile, and one's own commits do not count.
+      const left = { ...after.stands, version: now.version, changes: this.#changes() };
       this.#db.run("commit");
       this.#left = left;
       this.#actor = after.actor;
@@ -113,10 +119,10 @@ export class WritingSession {
     }
   }
 
-  #begin(): State {
+  #begin(now: Untouched): State {
     // Another file was put in place under an open heart, a restored backup for one: going on with this stream would leave a hole that every
     // vector covers. The file has the last word about how far a stream reached.
-    const stands = this.#stands();
+    const stands = this.#stands(now);
     if (this.#actor !== 0 && stands.book.stream?.seq !== this.#seq) {
       this.#actor = 0;
       this.#seq = 0;
@@ -129,14 +135,15 @@ export class WritingSession {
       faults: this.#faults,
       last: stands.last,
       leap: leap as Millis | null,
+      isUndisturbed: stands === this.#left,
       first: this.#seq === 0,
     };
   }
 
   /** What this session left, unless another connection has committed since or anything else was written over this one: then it is read, and its seals are looked at. */
-  #stands(): Stands {
+  #stands({ version, changes }: Untouched): Stands {
     const left = this.#left;
-    if (left !== null && this.#version() === left.version && this.#changes() === left.changes) return left;
+    if (left !== null && version === left.version && changes === left.changes) return left;
     const row = this.#db.get(STANDS, this.#actor) ?? {};
     const { mac, file } = this.#env;
     return {
@@ -148,9 +155,9 @@ export class WritingSession {
     };
   }
 
-  /** Another one when another connection has committed. Inside a transaction, where the file was looked at. */
-  #version(): SqlValue {
-    return this.#db.get("pragma data_version")?.["data_version"] ?? null;
+  /** Inside a transaction, where the file was looked at. */
+  #untouched(): Untouched {
+    return { version: this.#db.get("pragma data_version")?.["data_version"] ?? null, changes: this.#changes() };
   }
 
   /** Rows that this connection has written so far, with those that were undone. */
@@ -171,6 +178,13 @@ export class WritingSession {
 const STANDS = `select h.v as last, h.mac as last_mac, s.v as summary, s.mac as summary_mac, ${[...VV_COLUMNS, "mac"].map((name) => `x.${name} as ${name}`).join(", ")}
   from (select ? as own) left join meta h on h.k = 'hlc' left join meta s on s.k = 'vector' left join vv x on x.actor = own`;
 
+/** Nobody has written as long as both are the same. */
+interface Untouched {
+  /** Another one when another connection has committed. */
+  readonly version: SqlValue;
+  readonly changes: SqlValue;
+}
+
 /** `stream` of the book is this session's own; null for a new one. */
 interface Stands {
   readonly last: Hlc;
@@ -184,6 +198,7 @@ interface State {
   readonly faults: number;
   readonly last: Hlc;
   readonly leap: Millis | null;
+  readonly isUndisturbed: boolean;
   /** No transaction of this writing session was committed yet. */
   readonly first: boolean;
 }
@@ -198,12 +213,14 @@ interface Finished {
 
 class Transaction implements Stamps {
   readonly actor: number;
+  readonly isUndisturbed: boolean;
   readonly #db: SqlDatabase;
   readonly #env: WriterEnvironment;
   readonly #before: State;
   readonly #wall: Millis;
   readonly #faults: number;
   readonly #newLeap: Millis | null;
+  readonly #facts: MetaFact[] = [];
   readonly #gone = new Map<number, { rows: number; total: number }>();
   #seq: number;
   #last: Hlc;
@@ -214,6 +231,7 @@ class Transaction implements Stamps {
     this.#env = env;
     this.#before = before;
     this.actor = before.actor;
+    this.isUndisturbed = before.isUndisturbed;
     this.#seq = before.seq;
     this.#last = before.last;
     this.#wall = reading.wall;
@@ -244,6 +262,10 @@ class Transaction implements Stamps {
     this.#gone.set(actor, { rows: gone.rows + 1 + changes, total: gone.total + (1 + changes) * Number(row["seq"]) });
   }
 
+  fact(key: string, value: SqlValue): void {
+    this.#facts.push([key, value]);
+  }
+
   stamp(visible: Hlc | 0): Hlc {
     const next = tick(this.#last, visible, this.#wall);
     this.#last = next.last;
@@ -267,7 +289,7 @@ class Transaction implements Stamps {
     // The numbers drawn are consecutive.
     const total = (drawn * (this.#before.seq + 1 + this.#seq)) / 2;
     book.apply({ actor: this.actor, seq: this.#seq, rows: drawn - own.rows, total: total - own.total });
-    return book.save(["hlc", this.#last]);
+    return book.save(["hlc", this.#last], ...this.#facts);
   }
 
   #writeActor(): void {

@@ -72,8 +72,8 @@ describe.skipIf(NO_CAGE !== null)(`noctem audit${why}`, () => {
   test("each kind of fault has its exit code", async () => {
     expect(VERDICT_CODES).toEqual({ sound: 0, altered: 20, truncated: 21, fork: 22, key: 23, unwitnessed: 24, cannot: 30 });
     for (const [code, sql] of [
-      [20, "update entry_body set body = replace(body, 'cat a.txt', 'cat b.txt') where body like '%\"kind\":\"intent\"%'"],
-      [21, 'delete from entry_body where body like \'%"kind":"end"%\''],
+      [20, "update leaf set leaves = replace(leaves, 'cat a.txt', 'cat b.txt') where leaves like '%\"kind\":\"intent\"%'"],
+      [21, 'delete from leaf where leaves like \'%"kind":"end"%\''],
       [23, "update cell set v = replace(v, '\u2014 noctem', '\u2014 nobody') where ns = 'audit'"],
     ] as const) {
       const file = at(`elsewhere/${code}.sqlite`);

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
@@ -9,7 +8,7 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { intent, judged, logIn, sitting } from "../support/audit-forge.ts";
-import { goOn, nameOf } from "../support/audit-twin.ts";
+import { goOn } from "../support/audit-twin.ts";
 import { BUILD, miscounted, must, openIn, placeIn, raw } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
 
@@ -34,8 +33,8 @@ beforeEach(() => {
 });
 afterEach(() => dir[Symbol.dispose]());
 
-const goOnIn = (folder: string, actor: "same" | "other", key?: SigningKey, naming: "now" | "once" = "now"): void =>
-  goOn({ folder, keys, session, actor, naming, ...(key && { key }) });
+const goOnIn = (folder: string, actor: "same" | "other", key?: SigningKey): void =>
+  goOn({ folder, keys, session, actor, ...(key && { key }) });
 
 function mergeInto(folder: string, other: string): readonly string[] {
   const forks = forksBetween(placeIn(folder).file, placeIn(other).file);
@@ -51,13 +50,12 @@ describe("copies that diverged inside one session", () => {
     expect(judged(two).verdict).toBe("unwitnessed");
   });
 
-  for (const [actor, naming, hand] of [
-    ["same", "now", "the same hand, which a version vector takes for one"],
-    ["other", "now", "another hand"],
-    ["other", "once", "another hand that named its rows as it was once done"],
+  for (const [actor, hand] of [
+    ["same", "the same hand, which a version vector takes for one"],
+    ["other", "another hand"],
   ] as const) {
     test(`two versions under the session's key, by ${hand}: both stay, with an incident`, () => {
-      goOnIn(two, actor, keys.get(session), naming);
+      goOnIn(two, actor, keys.get(session));
       expect(judged(two).verdict).toBe("unwitnessed");
       const told = mergeInto(one, two);
       expect(told).toHaveLength(1);
@@ -91,43 +89,23 @@ describe("copies that diverged inside one session", () => {
   });
 });
 
-describe("names of leaves", () => {
-  test("what is committed together stands together in the index of names", () => {
-    using heart = openIn(one);
-    const log = logIn(one, heart, keys);
-    for (let i = 0; i < 10; i++) must(log.write([{ draft: { kind: "heart", what: "test", detail: "" } }]));
-    intent(log, "with a payload");
-    using db = raw(one);
-    const own = Uint8Array.fromHex(log.session ?? "");
-    const named = db
-      .all(
-        "select e.id as id, e.kind as kind, b.body as body from entry e join entry_body b on b.n = e.n where e.ref = ? order by e.n",
-        own,
-      )
-      .map(({ id, kind, body }) => ({ id: id as Uint8Array, kind, body: String(body) }));
-    expect(named.length).toBeGreaterThanOrEqual(13);
-    expect(named.filter(({ id }) => id[0] !== own[0] || id[1] !== own[1])).toEqual([]);
-    // The beginning has the session's own name; after it they ascend, each by the first entry in it.
-    const rows = named.filter(({ kind }) => kind === "audit").slice(1);
-    expect(rows.map(({ id }) => (id[2] ?? 0) * 256 + (id[3] ?? 0))).toEqual(
-      rows.map(({ body }) => parseEntry(body.split("\n")[0] ?? "")?.seq ?? -1),
-    );
-  });
+test("a version is kept once", () => {
+  const leaf = '{"no":"entry","seq":7}';
+  using heart = openIn(one);
+  expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(1);
+  expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(0);
+  expect(heart.audit.leaves(session)).not.toContain(leaf);
+  using db = raw(one);
+  expect(db.all("select n from leaf where leaves = ?", leaf)).toHaveLength(1);
+});
 
-  test("a version is kept under another name where something else has its own, and once", () => {
-    const leaf = '{"no":"entry","seq":7}';
-    {
-      using db = raw(one);
-      db.run(
-        `insert into entry (id, kind, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
-          values (?, 'example', 1, 77, 1, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16))`,
-        nameOf(session, leaf, 7),
-      );
-    }
-    using heart = openIn(one);
-    expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(1);
-    expect(must(heart.audit.keepVersion({ session, leaves: [leaf], checkpoint: "a note", payloads: [] }))).toBe(0);
-    using db = raw(one);
-    expect(db.all("select id from entry where id = ?", nameOf(session, leaf, 7, "once"))).toHaveLength(1);
-  });
+test("what lies apart stands together in the index of names", () => {
+  using heart = openIn(one);
+  const log = logIn(one, heart, keys);
+  for (let i = 0; i < 10; i++) intent(log, `with a payload ${i}`);
+  using db = raw(one);
+  const own = Uint8Array.fromHex(log.session ?? "");
+  const named = db.all("select id from entry where ref = ?", own).map(({ id }) => id as Uint8Array);
+  expect(named).toHaveLength(10);
+  expect(named.filter((id) => id[0] !== own[0] || id[1] !== own[1])).toEqual([]);
 });

@@ -52,12 +52,9 @@ const UP_TO_12 = Array.from({ length: 13 }, (_, i) => i);
 
 /** Each leaf in a row of its own, as earlier versions of this program wrote all of them. */
 function separate(thief: Thief): void {
-  const rows = thief.db.all(
-    "select e.n as n, b.body as body from entry e join entry_body b on b.n = e.n where e.kind = 'audit' order by e.n",
-  );
+  const rows = thief.db.all("select n, leaves as body from leaf order by n");
   for (const { n, body } of rows.slice(1)) {
-    thief.db.run("delete from entry where n = ?", n ?? null);
-    thief.db.run("delete from entry_body where n = ?", n ?? null);
+    thief.db.run("delete from leaf where n = ?", n ?? null);
     for (const leaf of leavesIn(String(body))) thief.insert(session, leaf);
   }
 }
@@ -65,7 +62,7 @@ function separate(thief: Thief): void {
 describe("entries of one commit", () => {
   test("lie in one row, the beginning in its own, and everything that reads them reads each", () => {
     using db = raw(one);
-    const bodies = db.all("select b.body as body from entry e join entry_body b on b.n = e.n where e.kind = 'audit' order by e.n");
+    const bodies = db.all("select leaves as body from leaf order by n");
     expect(bodies.map(({ body }) => kinds(leavesIn(String(body))))).toEqual([[0], [1], [2, 3, 4, 5, 6, 7, 8, 9, 10, 11], [12]]);
     using heart = openIn(one);
     expect(kinds(heart.audit.leaves(session))).toEqual(UP_TO_12);
@@ -81,35 +78,13 @@ describe("entries of one commit", () => {
     expect(must(verifyHeart(heartDeps(), placeIn(one))).faults).toEqual([]);
   });
 
-  test("carry the label of all that is in them", () => {
-    using heart = openIn(one);
-    const log = logIn(one, heart, keys);
-    const of = intent(log, "first");
-    must(
-      log.write([
-        { draft: { kind: "outcome", of, status: "done", detail: "" }, payload: { body: "x", label: { c: 2, k: ["b"], i: 3, p: ["s"] } } },
-        { draft: { kind: "outcome", of, status: "done", detail: "" }, payload: { body: "y", label: { c: 1, k: ["a"], i: 0, p: [] } } },
-      ]),
-    );
-    using db = raw(one);
-    expect(db.get("select label_c, label_k, label_i, label_p from entry where kind = 'audit' order by n desc limit 1")).toEqual({
-      label_c: 2,
-      label_k: '["a","b"]',
-      label_i: 0,
-      label_p: '["s"]',
-    });
-  });
-
   test("of more than a row may hold are several rows", () => {
     using heart = openIn(one);
     const log = logIn(one, heart, keys);
     // After the beginning comes what the first session never told the end of.
     must(log.write(Array.from({ length: 30 }, () => ({ draft: { kind: "heart", what: "test", detail: "x".repeat(3900) } as const }))));
     using db = raw(one);
-    const rows = db.all(
-      "select b.body as body from entry e join entry_body b on b.n = e.n where e.kind = 'audit' and e.ref = ? order by e.n",
-      Uint8Array.fromHex(log.session ?? ""),
-    );
+    const rows = db.all("select leaves as body from leaf where session = ? order by n", Uint8Array.fromHex(log.session ?? ""));
     const bodies = rows.map(({ body }) => String(body));
     expect(bodies.flatMap((body) => kinds(leavesIn(body)))).toEqual(Array.from({ length: 32 }, (_, i) => i));
     expect(Math.max(...bodies.map((body) => body.length))).toBeWithin(16 << 10, 33 << 10);
@@ -168,7 +143,7 @@ describe("what is changed in a row of several", () => {
     const copy = join(dir.path, "copy");
     {
       using thief = new Thief(stage(one), copy);
-      const { n, body } = thief.db.get("select n, body from entry_body where body like '%number 3%'") ?? {};
+      const { n, body } = thief.db.get("select n, leaves as body from leaf where leaves like '%number 3%'") ?? {};
       thief.setText(Number(n), change(String(body).split("\n")).join("\n"));
     }
     const { verdict, checked } = judged(copy, { anchors: [anchor] });
@@ -180,7 +155,7 @@ describe("what is changed in a row of several", () => {
     const copy = join(dir.path, "copy");
     {
       using thief = new Thief(stage(one), copy);
-      const { body } = thief.db.get("select body from entry_body where body like '%number 3%'") ?? {};
+      const { body } = thief.db.get("select leaves as body from leaf where leaves like '%number 3%'") ?? {};
       thief.insert(session, String(body).split("\n").slice(2, 4).join("\n"));
     }
     expect(judged(copy).checked.findings.map(({ kind, detail }) => `${kind}: ${detail}`)).toEqual(["altered: entry 4 stands there twice"]);
@@ -193,7 +168,7 @@ test("of two versions that begin alike inside one commit both are kept, whole, i
   const temp = join(dir.path, "temp");
   {
     using thief = new Thief(stage(one), temp);
-    const { n, body } = thief.db.get("select n, body from entry_body where body like '%number 3%'") ?? {};
+    const { n, body } = thief.db.get("select n, leaves as body from leaf where leaves like '%number 3%'") ?? {};
     const leaves = String(body).split("\n");
     const other = leaves.map((leaf, i) => {
       const entry = parseEntry(leaf);
@@ -202,9 +177,7 @@ test("of two versions that begin alike inside one commit both are kept, whole, i
     thief.setText(Number(n), other.join("\n"));
     const key = keys.get(session);
     if (key === undefined) throw new Error("the session's key was not kept");
-    const signed = thief.db
-      .all("select b.body as body from entry e join entry_body b on b.n = e.n where e.kind = 'audit' order by e.n")
-      .flatMap(({ body: row }) => leavesIn(String(row)));
+    const signed = thief.db.all("select leaves as body from leaf order by n").flatMap(({ body: row }) => leavesIn(String(row)));
     thief.setNote(session, thief.sign(session, key, signed));
   }
   cpSync(placeIn(temp).file, placeIn(two).file);

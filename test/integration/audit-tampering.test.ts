@@ -159,24 +159,28 @@ const ATTACKS: readonly Attack[] = [
   [
     "an entry filed under another session",
     "altered",
-    (t, [a, b]) => void t.db.run("update entry set ref = ? where n = ?", Uint8Array.fromHex(b), t.row(a, 2).n),
+    (t, [a, b]) => void t.db.run("update leaf set session = ? where n = ?", Uint8Array.fromHex(b), t.row(a, 2).n),
   ],
   [
-    "hidden from the view of the log: the last entry, by its kind",
-    "truncated",
-    (t, [a]) => void t.db.run("update entry set kind = 'skill' where n = ?", t.row(a, 7).n),
-  ],
-  [
-    "hidden from the view of the log: one in the middle, by its kind",
+    "hidden from the view of the log: the last entry, under a session that is none",
     "altered",
-    (t, [a]) => void t.db.run("update entry set kind = 'skill' where n = ?", t.row(a, 3).n),
+    (t, [a]) => void t.db.run("update leaf set session = randomblob(16) where n = ?", t.row(a, 7).n),
+  ],
+  [
+    "hidden from the view of the log: one in the middle, under a session that is none",
+    "altered",
+    (t, [a]) => void t.db.run("update leaf set session = randomblob(16) where n = ?", t.row(a, 3).n),
   ],
   [
     "hidden from the view of the log: the beginning",
     "altered",
-    (t, [a]) => void t.db.run("update entry set kind = 'skill' where n = ?", t.row(a, 0).n),
+    (t, [a]) => void t.db.run("update leaf set session = randomblob(16) where n = ?", t.row(a, 0).n),
   ],
-  ["hidden from the view of the log: no text", "altered", (t, [a]) => void t.db.run("delete from entry_body where n = ?", t.row(a, 3).n)],
+  [
+    "hidden from the view of the log: no text",
+    "altered",
+    (t, [a]) => void t.db.run("update leaf set leaves = '' where n = ?", t.row(a, 3).n),
+  ],
   ["the beginning is gone", "altered", (t, [a]) => t.remove(a, 0)],
   ["a beginning in the middle", "altered", (t, [a]) => t.setText(t.row(a, 3).n, entryText({ ...t.row(a, 0).entry, seq: 3 }))],
   [
@@ -326,7 +330,7 @@ describe("with one anchor from outside", () => {
     {
       using thief = new Thief(stage, place.path);
       thief.settle();
-      thief.db.exec("create view log as select * from entry where kind = 'audit'");
+      thief.db.exec("create view log as select * from leaf");
     }
     expect(openAuditFile(heartDeps(), placeIn(place.path).file)).toMatchObject({ ok: false, error: { kind: "damaged" } });
   });

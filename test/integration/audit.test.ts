@@ -170,15 +170,14 @@ describe("the audit log", () => {
       if (two) intent(logOf(heart));
       {
         using db = raw(dir.path);
-        // As the register of a copy that won a merge: of the same writing session, under a seal of its own.
-        db.run("update cell set hlc = hlc + 1, mac = zeroblob(16) where ns = 'audit' and k = ?", first.session);
+        db.run("update meta set mac = zeroblob(16) where k = ?", `head:${first.session}`);
       }
       const before = heart.audit.leaves(first.session);
       const after = intent(open);
       expect(after.session).not.toBe(first.session);
       expect(heart.audit.leaves(first.session)).toEqual(before);
       using db = raw(dir.path);
-      expect(db.get("select mac from cell where ns = 'audit' and k = ?", first.session)?.["mac"]).toEqual(new Uint8Array(16));
+      expect(db.get("select mac from meta where k = ?", `head:${first.session}`)?.["mac"]).toEqual(new Uint8Array(16));
       expect(faultsOf(heart, after.session)).toEqual([]);
     },
   );

@@ -10,6 +10,7 @@ import type { HeartDeps } from "../../src/heart/ports.ts";
 import type { Compaction } from "../../src/heart/replicas.ts";
 import type { Millis } from "../../src/lib/brand.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
+import { asVersion2 } from "../support/audit-version2.ts";
 import { BUILD, must, openIn, placeIn } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
 
@@ -122,25 +123,29 @@ describe("the log of removes", () => {
     }
   });
 
-  test("is merged in full into a copy that is older than what was pruned, and what that copy did meanwhile stays", () => {
-    using fleet = removedOnFirst("a", "b");
-    const { sticks } = fleet;
-    const older = sticks.keep("b");
-    sticks.pull("b", "a");
-    sticks.pull("a", "b");
-    expect(sticks.compact("a").pruned).toBe(1);
-    older();
-    expect(sticks.tasks("b")).toEqual(["goes", "stays"]);
-    sticks.at("b", (heart) => add(heart, "new"));
+  test.each([false, true])(
+    "is merged in full into a copy that is older than what was pruned, and what that copy did meanwhile stays (pruned by the version before: %p)",
+    (before) => {
+      using fleet = removedOnFirst("a", "b");
+      const { sticks } = fleet;
+      const older = sticks.keep("b");
+      sticks.pull("b", "a");
+      sticks.pull("a", "b");
+      expect(sticks.compact("a").pruned).toBe(1);
+      older();
+      expect(sticks.tasks("b")).toEqual(["goes", "stays"]);
+      sticks.at("b", (heart) => add(heart, "new"));
 
-    expect(sticks.pull("b", "a")).toMatchObject({ mode: "full", tasksRemoved: 1 });
-    expect(sticks.tasks("b")).toEqual(["new", "stays"]);
-    expect(sticks.pull("a", "b")).toMatchObject({ mode: "delta", tasksAdded: 1 });
-    expect(sticks.tasks("a")).toEqual(["new", "stays"]);
-    // From now on b knows as little as a of what was pruned, and says so.
-    expect(sticks.pull("b", "a").same).toBe(true);
-    for (const name of ["a", "b"]) expect(sticks.faults(name)).toEqual([]);
-  });
+      if (before) asVersion2(sticks.folder("a"));
+      expect(sticks.pull("b", "a")).toMatchObject({ mode: "full", tasksRemoved: 1 });
+      expect(sticks.tasks("b")).toEqual(["new", "stays"]);
+      expect(sticks.pull("a", "b")).toMatchObject({ mode: "delta", tasksAdded: 1 });
+      expect(sticks.tasks("a")).toEqual(["new", "stays"]);
+      // From now on b knows as little as a of what was pruned, and says so.
+      expect(sticks.pull("b", "a").same).toBe(true);
+      for (const name of ["a", "b"]) expect(sticks.faults(name)).toEqual([]);
+    },
+  );
 
   test("that a copy took over in full is missing there too, and who asks it merges in full as well", () => {
     using fleet = removedOnFirst("a", "b", "c");

@@ -28,6 +28,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   weighted(10, fc.record({ kind: fc.constantFrom("rename", "remove", "remove", "restore"), at, task: fc.nat(2) })),
   weighted(2, fc.record({ kind: kind("count"), at, detail: fc.boolean() })),
   weighted(7, fc.record({ kind: fc.constantFrom("enter", "reopen", "reopen", "compact", "compact", "keep", "keep"), at })),
+  weighted(4, fc.record({ kind: fc.constantFrom("log", "log", "end"), at })),
   weighted(2, fc.record({ kind: kind("say"), at, session: key, parent: which })),
   weighted(5, fc.record({ kind: fc.constantFrom("redact", "forgetEntry", "dropSession", "search", "search"), at, which })),
   weighted(3, fc.record({ kind: kind("back"), at, which })),

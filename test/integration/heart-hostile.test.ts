@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { SCHEMA_VERSION } from "../../src/heart/schema.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
 import { placeIn } from "../support/heart.ts";
 import { attackedSource, contentsOf, corruptedSource, judge, mergeInto, stage, type Scene } from "../support/heart-hostile.ts";
@@ -148,7 +149,10 @@ const REFUSED: readonly (readonly [string, RegExp, (file: string, scene: Scene) 
     sql("drop index message_dot", "create unique index message_dot on message (actor, seq) where n < 5"),
   ],
   ["a generated column", /table/, sql("alter table witness add column g integer generated always as (actor * 2) virtual")],
-  ["it calls itself newer, with altered tables", /table|index/, sql("pragma user_version = 3", "drop index cell_dot")],
+  ["it calls itself newer, with altered tables", /table|index/, sql(`pragma user_version = ${SCHEMA_VERSION + 1}`, "drop index cell_dot")],
+  ["it calls itself of the version before, and has what that had not", /table|index/, sql("pragma user_version = 2")],
+  ["it is of the version before but for an index", /table|index/, sql("pragma user_version = 2", "drop table leaf", "drop index cell_dot")],
+  ["it has no table for the log", /table|index/, sql("drop table leaf")],
   ["it calls itself older", /outdated/, sql("pragma user_version = 1")],
   ["it is no heart by its header", /heart/, sql("pragma application_id = 7")],
   ["it has a write-ahead log", /write-ahead/, bytes((all) => all.fill(2, 18, 20))],

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
-import { putCell } from "../../src/heart/cells.ts";
+import { cellRow, putCell } from "../../src/heart/cells.ts";
 import { readKeyFile } from "../../src/heart/key-file.ts";
 import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
 import { rowMac } from "../../src/heart/mac.ts";
@@ -150,7 +150,10 @@ test("a writing session goes on from what stands, whoever wrote it: it remembers
     const writing = new WritingSession(db, { file: place.file, mac, clock, random, writer, buildDate: BUILD });
     const put = (key: string): number =>
       must(
-        writing.transact((stamps) => ok(putCell(db, mac, stamps, { ns: Namespace.STATE, key, value: "x", label: BOTTOM }).hlc as number)),
+        writing.transact((stamps) => {
+          putCell(db, mac, stamps, { ns: Namespace.STATE, key, value: "x", label: BOTTOM });
+          return ok(Number(cellRow(db, Namespace.STATE, key)?.["hlc"]));
+        }),
       );
     put("a");
     const far = put("b") + 100_000_000;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { readKeyFile } from "../../src/heart/key-file.ts";
 import { rowMac } from "../../src/heart/mac.ts";
+import { SCHEMA_VERSION } from "../../src/heart/schema.ts";
 import { CELL } from "../../src/heart/tables.ts";
 import { WritingSession } from "../../src/heart/writer.ts";
 import { ok } from "../../src/lib/result.ts";
@@ -24,7 +25,7 @@ function fromTheFuture(folder: string, seal: "right" | "wrong" = "right"): void 
     create table dream (id blob not null, actor integer not null, seq integer not null, hlc integer not null, text text not null,
       mac blob not null, primary key (id)) strict, without rowid;
     create unique index dream_dot on dream (actor, seq);
-    pragma user_version = 3`);
+    pragma user_version = ${SCHEMA_VERSION + 1}`);
   const { clock, random, writer } = deps;
   const session = new WritingSession(db, { file: placeIn(folder).file, mac, clock, random, buildDate: BUILD, writer });
   must(

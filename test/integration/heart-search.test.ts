@@ -147,7 +147,7 @@ describe("where nothing can be written", () => {
     }
     // What the first version did not have is taken away again.
     using old = sqliteDriver.open(placeIn(dir.path).file, { create: false, readOnly: false });
-    const tables = ["task_dot", "task_remove", "remove_floor", "incident", "entry", "entry_body", "aside", "conflict", "witness"];
+    const tables = ["task_dot", "task_remove", "remove_floor", "incident", "entry", "entry_body", "leaf", "aside", "conflict", "witness"];
     for (const name of [...tables, "task_overview", "search"]) old.exec(`drop table ${name}`);
     for (const name of ["actor_dot", "vv_hot", "vv_gap"]) old.exec(`drop index ${name}`);
     for (const name of ["held", "total", "cold", "gap"]) old.exec(`alter table vv drop column ${name}`);

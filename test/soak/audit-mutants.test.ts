@@ -11,6 +11,8 @@ const TESTS = [
   "integration/audit-tampering.test.ts",
   "integration/audit-forks.test.ts",
   "integration/audit-groups.test.ts",
+  "integration/audit-live-heads.test.ts",
+  "integration/heart-version2.test.ts",
 ];
 /** Milliseconds for the tests of one bug, which end at the first that fails. */
 const LIMIT = 5 * 60_000;

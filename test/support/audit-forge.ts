@@ -11,11 +11,13 @@ import { judgeLog, type Judgement, type Outside } from "../../src/audit/verdict.
 import { openAuditFile } from "../../src/heart/audit-file.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, readKeyFile } from "../../src/heart/key-file.ts";
 import { type RowMac, rowMac } from "../../src/heart/mac.ts";
+import { headKey, headText, type LiveHead, parseHead } from "../../src/heart/live-heads.ts";
+import { writeMeta } from "../../src/heart/meta.ts";
 import type { OpenHeart } from "../../src/heart/open.ts";
 import { bodyHash } from "../../src/heart/rows.ts";
 import type { SqlDatabase, SqlValue } from "../../src/heart/sql.ts";
 import { rebuildStreams } from "../../src/heart/streams.ts";
-import { CELL, ENTRY, type MergedTable } from "../../src/heart/tables.ts";
+import { CELL, ENTRY, LEAF, type MergedTable } from "../../src/heart/tables.ts";
 import { auditCrypto, stickKey } from "../../src/platform/audit-crypto.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { must, openIn, placeIn, raw } from "./heart.ts";
@@ -160,10 +162,7 @@ export class Thief implements Disposable {
 
   rows(session: string): Row[] {
     return this.db
-      .all(
-        "select e.n as n, b.body as leaf from entry e join entry_body b on b.n = e.n where e.kind = 'audit' and e.ref = ? order by e.n",
-        Uint8Array.fromHex(session),
-      )
+      .all("select n, leaves as leaf from leaf where session = ? order by n", Uint8Array.fromHex(session))
       .flatMap(({ n, leaf }) => {
         const entry = parseEntry(String(leaf));
         return entry === null ? [] : [{ n: Number(n), leaf: String(leaf), entry }];
@@ -177,7 +176,7 @@ export class Thief implements Disposable {
   }
 
   setText(n: number, body: string): void {
-    this.db.run("update entry_body set body = ? where n = ?", body, n);
+    this.db.run("update leaf set leaves = ? where n = ?", body, n);
   }
 
   edit(session: string, seq: number, changes: Changes): void {
@@ -187,54 +186,76 @@ export class Thief implements Disposable {
 
   remove(session: string, seq: number): void {
     const { n } = this.row(session, seq);
-    this.db.run("delete from entry where n = ?", n);
-    this.db.run("delete from entry_body where n = ?", n);
+    this.db.run("delete from leaf where n = ?", n);
   }
 
   /** As another row of the same writing session. */
-  insert(
-    session: string,
-    leaf: string,
-    actor = this.actor(session),
-    id = heartDeps().random.bytes(16),
-    { kind, salt }: { readonly kind: string; readonly salt: Uint8Array } = { kind: "audit", salt: new Uint8Array(16) },
-  ): void {
+  insert(session: string, leaf: string, actor = this.actor(session)): void {
+    this.db.run(
+      "insert into leaf (session, hlc, actor, seq, leaves, mac) values (?, 1, ?, ?, ?, zeroblob(16))",
+      Uint8Array.fromHex(session),
+      actor,
+      this.#next(actor),
+      leaf,
+    );
+  }
+
+  /** What lies apart from an entry. */
+  insertPayload(session: string, body: string, actor: number, id: Uint8Array, salt: Uint8Array): void {
+    const { n } =
+      this.db.get(
+        `insert into entry (id, kind, ref, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
+        values (?, 'skill', ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16)) returning n`,
+        id,
+        Uint8Array.fromHex(session),
+        actor,
+        this.#next(actor),
+      ) ?? {};
+    this.db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, body);
+  }
+
+  #next(actor: number): number {
     const seq = Number(this.db.get("select max(seq) as seq from vv where actor = ?", actor)?.["seq"] ?? 0) + 1;
     this.db.run(
       "insert into vv (actor, seq, mac) values (?, ?, zeroblob(16)) on conflict (actor) do update set seq = excluded.seq",
       actor,
       seq,
     );
-    const { n } =
-      this.db.get(
-        `insert into entry (id, kind, ref, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac)
-        values (?, ?, ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16)) returning n`,
-        id,
-        kind,
-        Uint8Array.fromHex(session),
-        actor,
-        seq,
-      ) ?? {};
-    this.db.run("insert into entry_body (n, salt, body) values (?, ?, ?)", n ?? null, salt, leaf);
+    return seq;
   }
 
   actor(session: string): number {
-    return Number(
-      this.db.get("select actor from entry where ref = ? and kind = 'audit' limit 1", Uint8Array.fromHex(session))?.["actor"] ?? 1,
-    );
+    return Number(this.db.get("select actor from leaf where session = ? limit 1", Uint8Array.fromHex(session))?.["actor"] ?? 1);
   }
 
   note(session: string): string {
-    return String(this.db.get("select v from cell where ns = 'audit' and k = ?", session)?.["v"]);
+    const ended = this.db.get("select v from cell where ns = 'audit' and k = ?", session)?.["v"];
+    return typeof ended === "string" ? ended : (this.head(session)?.note ?? "");
+  }
+
+  /** Of a session that has not ended. */
+  head(session: string): LiveHead | null {
+    return parseHead(this.db.get("select v from meta where k = ?", headKey(session))?.["v"]);
+  }
+
+  setHead(session: string, head: LiveHead | null): void {
+    if (head === null) this.db.run("delete from meta where k = ?", headKey(session));
+    else writeMeta(this.db, this.mac, [headKey(session), headText(head)]);
   }
 
   setNote(session: string, note: string | null): void {
-    if (note === null) this.db.run("delete from cell where ns = 'audit' and k = ?", session);
+    const head = this.head(session);
+    if (head !== null) this.setHead(session, note === null ? null : { ...head, note });
+    else if (note === null) this.db.run("delete from cell where ns = 'audit' and k = ?", session);
     else if (this.db.run("update cell set v = ? where ns = 'audit' and k = ?", note, session).changes === 0) {
       const actor = this.actor(session.slice(0, 32));
-      const seq = Number(this.db.get("select seq from vv where actor = ?", actor)?.["seq"] ?? 0) + 1;
-      this.db.run("update vv set seq = ? where actor = ?", seq, actor);
-      this.db.run("insert into cell values ('audit', ?, ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(16))", session, note, actor, seq);
+      this.db.run(
+        "insert into cell values ('audit', ?, ?, 1, ?, ?, 0, '[]', 3, '[]', zeroblob(16))",
+        session,
+        note,
+        actor,
+        this.#next(actor),
+      );
     }
   }
 
@@ -294,7 +315,7 @@ export class Thief implements Disposable {
   /** Seals every row and counts every stream. */
   settle(): void {
     const seal = (table: MergedTable, key: string): void => {
-      const where = table === ENTRY ? "n = ?" : "ns = 'audit' and k = ?";
+      const where = table === CELL ? "ns = 'audit' and k = ?" : "n = ?";
       for (const row of this.db.all(
         `select ${[key, ...table.columns].join(", ")} from ${table.name} ${table === CELL ? "where ns = 'audit'" : ""}`,
       ))
@@ -311,6 +332,7 @@ export class Thief implements Disposable {
       if (salt instanceof Uint8Array)
         this.db.run("update entry set body_hash = ? where n = ?", bodyHash(salt, String(body), this.#crypto), n ?? null);
     seal(ENTRY, "n");
+    seal(LEAF, "n");
     seal(CELL, "k");
     rebuildStreams(this.db, this.mac);
   }

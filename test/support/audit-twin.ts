@@ -2,7 +2,7 @@
 import { cpSync, rmSync } from "node:fs";
 import { entryText } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
-import { sha256, type Stage, Thief, utf8 } from "./audit-forge.ts";
+import { type Stage, Thief } from "./audit-forge.ts";
 import { bodyHash } from "../../src/heart/rows.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { openIn, placeIn } from "./heart.ts";
@@ -16,12 +16,10 @@ interface Twin {
   readonly actor: "same" | "other";
   /** Another than the session's own. */
   readonly key?: SigningKey;
-  /** As the program names rows of leaves, or as it once did. */
-  readonly naming?: "now" | "once";
 }
 
 /** Entry 2 of the session, there. As the program itself would write it, which no process can be made to: it begins anew when its file is another. */
-export function goOn({ folder, keys, session, actor, naming = "now", key = keys.get(session) }: Twin): void {
+export function goOn({ folder, keys, session, actor, key = keys.get(session) }: Twin): void {
   if (key === undefined) throw new Error("the session's key was not kept");
   const temp = `${folder}.temp`;
   const stage = { folder, heart: heartOf(folder), keys, sessions: ["", "", "", ""], anchor: null as never, old: "" } as Stage;
@@ -32,26 +30,16 @@ export function goOn({ folder, keys, session, actor, naming = "now", key = keys.
     // What lies apart from it.
     const { random } = heartDeps();
     const [salt, reference] = [random.bytes(16), random.bytes(16)];
-    thief.insert(session, "read there", hand, reference, { kind: "skill", salt });
+    thief.insertPayload(session, "read there", hand, reference, salt);
     const payload = bodyHash(salt, "read there", heartDeps().crypto).toHex();
     const apart = { payload, reference: reference.toHex() };
     const leaf = entryText({ ...entry, ...apart, seq: 2, hlc: entry.hlc + 4096, object: "there" } as never);
-    thief.insert(session, leaf, hand, nameOf(session, leaf, 2, naming));
+    thief.insert(session, leaf, hand);
     const leaves = thief.rows(session).map((row) => row.leaf);
-    thief.setNote(session, thief.sign(session, key, leaves));
-    if (actor === "other") thief.db.run("update cell set actor = 12345, seq = 3, hlc = hlc + 1 where ns = 'audit' and k = ?", session);
-    if (actor === "other") thief.db.run("update vv set seq = 3 where actor = 12345");
+    thief.setHead(session, { actor: hand, note: thief.sign(session, key, leaves), size: leaves.length });
   }
   cpSync(placeIn(temp).file, placeIn(folder).file);
   rmSync(temp, { recursive: true });
-}
-
-/** As the program itself names rows of leaves, and as it once did. */
-export function nameOf(session: string, leaf: string, seq: number, naming: "now" | "once" = "now"): Uint8Array {
-  if (naming === "once") return sha256(utf8.encode(`noctem audit leaf\n${session}\n${leaf}`)).slice(0, 16);
-  const id = sha256(utf8.encode(leaf)).slice(0, 16);
-  id.set([...Uint8Array.fromHex(session).slice(0, 2), 0, seq]);
-  return id;
 }
 
 const heartOf = (folder: string): string => {

@@ -7,6 +7,8 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies, type HeartCopies } from "../../src/heart/copies.ts";
 import { KEY_FILE } from "../../src/heart/key-file.ts";
 import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
+import { leavesIn } from "../../src/heart/leaf-groups.ts";
+import { liveHeads } from "../../src/heart/live-heads.ts";
 import type { MergeReport } from "../../src/heart/merge/merge.ts";
 import { openHeart, type OpenHeart } from "../../src/heart/open.ts";
 import type { HeartDeps } from "../../src/heart/ports.ts";
@@ -38,7 +40,7 @@ export type Command =
   | { readonly kind: "add"; readonly at: number }
   | { readonly kind: "rename" | "remove" | "restore"; readonly at: number; readonly task: number }
   | { readonly kind: "count"; readonly at: number; readonly detail: boolean }
-  | { readonly kind: "enter" | "reopen" | "compact" | "keep"; readonly at: number }
+  | { readonly kind: "enter" | "log" | "end" | "reopen" | "compact" | "keep"; readonly at: number }
   | { readonly kind: "say"; readonly at: number; readonly session: number; readonly parent: number }
   | { readonly kind: "redact" | "forgetEntry" | "dropSession" | "search" | "back"; readonly at: number; readonly which: number }
   | { readonly kind: "resolve"; readonly at: number; readonly which: number; readonly how: "restore" | "dismiss" }
@@ -62,6 +64,8 @@ type What =
   | { readonly type: "incident"; readonly kind: string }
   | { readonly type: "message"; readonly id: string; readonly session: SessionId; readonly text: string }
   | { readonly type: "entry"; readonly id: string; readonly text: string }
+  /** `size`: of the session's log, with it. */
+  | { readonly type: "leaves"; readonly session: string; readonly text: string; readonly size: number; readonly ends: boolean }
   | { readonly type: "redaction"; readonly target: string };
 
 /** `rank` of a value is what registers are ordered by: (hlc, actor, seq), read back from the row that the heart made. */
@@ -81,6 +85,8 @@ interface Replica {
   heart: OpenHeart | null;
   /** A look past all of the heart's care. */
   view: SqlDatabase | null;
+  /** The log's session of the process that has it open. */
+  log: { readonly session: string; readonly note: string; readonly size: number } | null;
   skew: number;
   known: Set<Operation>;
   /** Values that lost against a concurrent one in a merge, and wait for a person. */
@@ -154,6 +160,7 @@ export function digest(folder: string): string {
     else add(name, [...columns, "salt", "body"], `${name} x left join ${body} b on b.n = x.n`);
   }
   add("vv", ["actor", "seq"], "vv");
+  add("heads", ["k", "v"], "meta where k >= 'head:' and k < 'head;'");
   return hash.digest("hex");
 }
 
@@ -180,7 +187,7 @@ export class Fleet implements Disposable {
       const folder = join(this.#dir.path, String(i));
       mkdirSync(folder);
       if (start !== null) putHeart(folder, start);
-      return { folder, heart: null, view: null, skew: 0, known: new Set(start?.known), lost: [], kept: [] };
+      return { folder, heart: null, view: null, log: null, skew: 0, known: new Set(start?.known), lost: [], kept: [] };
     });
   }
 
@@ -273,9 +280,29 @@ export class Fleet implements Disposable {
     return replica.heart;
   }
 
+  /** Leaves of a log that nobody signs: to the heart they are texts, and so is a checkpoint. */
+  #log(replica: Replica, heart: OpenHeart, ends: boolean): void {
+    if (replica.log === null && ends) return;
+    const texts = replica.log === null ? [`{"certificate":"${this.#fresh()}"}`, this.#fresh()] : [this.#fresh()];
+    const { session, note: after, size: before } = replica.log ?? { session: this.#random.bytes(16).toHex(), note: null, size: 0 };
+    const size = before + texts.length;
+    const note = `log of ${session}\n${size}\n`;
+    const make = () => ({ leaves: texts, checkpoint: note, size });
+    const written = must(heart.audit.append({ session, after, payloads: texts.map(() => null), make, isLast: ends }));
+    // A merge that ended the writing session: the log begins anew.
+    if (written === "moved") {
+      replica.log = null;
+      return;
+    }
+    replica.log = ends ? null : { session, note, size };
+    const register: What = { type: "value", key: `audit/${session}`, value: note };
+    this.#did(replica, null, { type: "leaves", session, text: texts.join(" "), size, ends }, ...(ends ? [register] : []));
+  }
+
   #close(replica: Replica): void {
     replica.heart?.[Symbol.dispose]();
     replica.heart = null;
+    replica.log = null;
   }
 
   /** Before another file comes in its place. */
@@ -385,6 +412,10 @@ export class Fleet implements Disposable {
         this.#did(replica, null, { type: "entry", id, text });
         return;
       }
+      case "log":
+      case "end":
+        this.#log(replica, heart, command.kind === "end");
+        return;
       case "say": {
         const session = (SESSIONS[command.session % SESSIONS.length] ?? "") as SessionId;
         const there = operations(replica.known, "message").filter((message) => message.session === session);
@@ -770,6 +801,13 @@ const split = (key: string): [string, string] => [key.slice(0, key.indexOf("/"))
 const sorted = <T extends string | number>(values: Iterable<T>): T[] => [...values].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
 const dotOf = ({ key, value, rank }: ValueWritten): string => JSON.stringify([key, value, ...rank]);
 
+/** Of each session that has not ended, as far as anybody told. */
+function headsOf(known: ReadonlySet<Operation>): readonly string[] {
+  const all = operations(known, "leaves");
+  const open = new Set(all.map(({ session }) => session).filter((session) => !all.some((one) => one.session === session && one.ends)));
+  return [...open].map((session) => `${session} ${Math.max(...all.flatMap((one) => (one.session === session ? [one.size] : [])))}`);
+}
+
 function expectedRows({ known, lost }: Replica) {
   const gone = redacted(known);
   const live = (type: "message" | "entry"): number => operations(known, type).filter(({ id }) => !gone.has(id)).length;
@@ -780,12 +818,25 @@ function expectedRows({ known, lost }: Replica) {
     incidents: operations(known, "incident").length,
     messages: sorted(operations(known, "message").map(({ id }) => id)),
     entries: sorted(operations(known, "entry").map(({ id }) => id)),
+    leaves: sorted(operations(known, "leaves").flatMap(({ session, text }) => text.split(" ").map((leaf) => `${session} ${leaf}`))),
+    heads: sorted(headsOf(known)),
     redactions: sorted(gone),
     texts: [live("message"), live("entry")],
     streams: sorted([...streamsOf(known)].map(String)),
     sessions: sorted(streamsOf(known).keys()),
     lost: sorted(lost.map(dotOf)),
   };
+}
+
+/** Each session's leaves in their order, and its newest checkpoint. */
+function logsOf(known: ReadonlySet<Operation>): readonly string[] {
+  const sessions = new Map<string, string[]>();
+  const sizes = new Map<string, number>();
+  for (const { session, text, size } of operations(known, "leaves").toSorted((a, b) => a.size - b.size)) {
+    sessions.set(session, [...(sessions.get(session) ?? []), ...text.split(" ")]);
+    sizes.set(session, size);
+  }
+  return [...sessions].map(([session, leaves]) => `${session} ${leaves.join(" ")} log of ${session} ${sizes.get(session) ?? 0} `);
 }
 
 function expectedSaying({ known }: Replica) {
@@ -800,6 +851,7 @@ function expectedSaying({ known }: Replica) {
     incidents: operations(known, "incident").length,
     detail: value(`incident/${INCIDENT}.3.detail`),
     entries: sorted(operations(known, "entry").map(({ id, text }) => `${id} ${gone.has(id) ? null : text}`)),
+    logs: sorted(logsOf(known)),
     messages: SESSIONS.map((session) =>
       sorted(
         operations(known, "message")
@@ -833,6 +885,12 @@ function rowsOf(replica: Replica): ReturnType<typeof expectedRows> {
     incidents: one("select sum(count) from incident"),
     messages: strings("select id from message"),
     entries: strings("select id from entry"),
+    leaves: sorted(
+      db
+        .all("select session, leaves from leaf")
+        .flatMap(({ session, leaves }) => leavesIn(String(leaves)).map((leaf) => `${String(plain(session ?? null))} ${leaf}`)),
+    ),
+    heads: sorted(liveHeads(db, null).map(({ session, size }) => `${session} ${size}`)),
     redactions: strings("select distinct target from redaction"),
     texts: [one("select count(*) from message_body"), one("select count(*) from entry_body")],
     streams: strings("select actor || ',' || seq from vv"),
@@ -852,6 +910,11 @@ function saidBy(heart: OpenHeart): ReturnType<typeof expectedSaying> {
     incidents: incident?.count ?? 0,
     detail: incident?.detail ?? null,
     entries: sorted(heart.entries.recent("skill", 99).map(({ id, body }) => `${id} ${body}`)),
+    logs: sorted(
+      heart.audit
+        .checkpoints()
+        .map(({ session, note }) => `${session} ${heart.audit.leaves(session).join(" ")} ${note.replaceAll("\n", " ")}`),
+    ),
     messages: SESSIONS.map((session) =>
       sorted(heart.messages(session as SessionId).map((message) => `${message.id} ${message.redacted ? null : textOf(message)}`)),
     ),

@@ -118,6 +118,8 @@ function starts(file: string): readonly Row[] {
   ];
 }
 
+const PUT_LEAF = "insert into leaf (session, hlc, actor, seq, leaves, mac) values (?, ?, ?, ?, ?, zeroblob(16))";
+
 /** Through the heart's own tables, without a commit for each. Entries as the log writes them. */
 function fill(file: string, sessions: number, size: number): void {
   const heart = heartAt(file);
@@ -170,17 +172,7 @@ function fill(file: string, sessions: number, size: number): void {
             },
       );
       frontier.push(leafHash(sha256, utf8.encode(leaf)));
-      const rowId = seq === 0 ? ref : sha256(utf8.encode(leaf)).slice(0, 16);
-      const { n } =
-        db.get(
-          "insert into entry (id, kind, ref, hlc, actor, seq, label_c, label_k, label_i, label_p, body_hash, mac) values (?, 'audit', ?, ?, ?, ?, 0, '[]', 3, '[]', zeroblob(32), zeroblob(16)) returning n",
-          rowId,
-          ref,
-          hlc,
-          s,
-          seq + 1,
-        ) ?? {};
-      db.run("insert into entry_body (n, salt, body) values (?, zeroblob(16), ?)", n ?? null, leaf);
+      db.run(PUT_LEAF, ref, hlc, s, seq + 1, leaf);
     }
     const origin = originOf(id, session);
     const root = frontier.root();

@@ -142,8 +142,10 @@ class BareSession implements Session {
     const result = work({
       actor: this.#actor,
       clock: 0,
+      isUndisturbed: false,
       seq: () => ++this.#seq,
       replaced: () => undefined,
+      fact: () => undefined,
       stamp: (visible) => (this.#last = Math.max(this.#last, visible) + 1) as Hlc,
     });
     this.#db.run(PUT_VV, this.#actor, this.#seq, NO_SEAL);

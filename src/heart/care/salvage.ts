@@ -7,6 +7,7 @@ import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.t
 import { countStreams, floorsOf, readStream, rebuildStreams, sumFloors, type Stream } from "../streams.ts";
 import { CELL, ENTRY, MERGED, MESSAGE, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
+import { parseHead } from "../live-heads.ts";
 import { writeMeta } from "../meta.ts";
 
 /** A table of a heart as its file stores it. */
@@ -155,7 +156,8 @@ export class Salvage {
     if (!this.#isSealed("meta", ["k", "v"], row)) return "altered";
     const [key, value] = [String(row["k"]), row["v"] ?? null];
     const before = this.#notes.get(key);
-    if (before !== undefined && !(typeof value === "number" && typeof before === "number" && value > before)) return "known";
+    const isLonger = (parseHead(value)?.size ?? 0) > (parseHead(before)?.size ?? 0);
+    if (before !== undefined && !isLonger && !(typeof value === "number" && typeof before === "number" && value > before)) return "known";
     this.#notes.set(key, value);
     return "new";
   }
@@ -218,6 +220,7 @@ export class Salvage {
     writeMeta(this.#db, this.#mac, ["heart", heart]);
     writeMeta(this.#db, this.#mac, ["replica", replica instanceof Uint8Array ? replica : random.bytes(16)]);
     writeMeta(this.#db, this.#mac, ["hlc", typeof last === "number" ? last : Number(own ?? 0)]);
+    for (const [key, value] of this.#notes) if (parseHead(value) !== null) writeMeta(this.#db, this.#mac, [key, value]);
   }
 
   /** Against the sealed summary. Where that is lost, what was found counts as all. */

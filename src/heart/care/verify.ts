@@ -12,7 +12,7 @@ import { bodyHash } from "../rows.ts";
 import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { countStreams, digestOf, readStream, readSummary, streamDigest, sumFloors, VV_COLUMNS, type Stream } from "../streams.ts";
-import { CELL, MERGED, type MergedTable } from "../tables.ts";
+import { CELL, mergedAt, type MergedTable } from "../tables.ts";
 import { WRONG_OVERVIEWS } from "../tasks.ts";
 
 /** One thing that is not as it was written. */
@@ -61,6 +61,8 @@ export interface VerifyProgress {
 }
 
 const MOST_FAULTS = 200;
+/** Whose tables are looked at: an older backup has to be one that can be restored. */
+const OLDEST = 2;
 const REPORT_EVERY = 20_000;
 
 /**
@@ -82,7 +84,7 @@ export function verifyHeart(
   const header = judgeHeader(facts.head);
   if (header.kind === "newer") return err({ kind: "newer", path: file, found: header.version, known: SCHEMA_VERSION });
   // Its tables are not those that are looked at here, and nothing is wrong with that.
-  if (header.kind === "heart" && header.version < SCHEMA_VERSION) return err({ kind: "outdated", path: file });
+  if (header.kind === "heart" && header.version < OLDEST) return err({ kind: "outdated", path: file });
   const bytes = deps.files.read(join(place.keysDir, KEY_FILE), KEY_FILE_LIMIT);
   if (!bytes.ok) return err({ kind: "keys-broken", path: join(place.keysDir, KEY_FILE), detail: bytes.error.detail });
   if (bytes.value === null) return err({ kind: "keys-missing", path: file });
@@ -93,7 +95,8 @@ export function verifyHeart(
     db.exec(READ_ONLY_PRAGMAS);
     const id = db.get("select v from meta where k = 'heart'")?.["v"];
     if (id instanceof Uint8Array && id.toHex() !== key.value.heart) return err({ kind: "foreign", path: file });
-    const check = new Check(db, rowMac(deps.crypto, key.value.key), deps.crypto, onProgress);
+    const tables = mergedAt(Number(db.get("pragma user_version")?.["user_version"] ?? 0));
+    const check = new Check({ db, mac: rowMac(deps.crypto, key.value.key), crypto: deps.crypto, tables, onProgress });
     db.exec("begin");
     check.run(isExactSchema(db, deps));
     // A commit of nothing is refused where a broken page was met.
@@ -113,20 +116,31 @@ export function verifyHeart(
   }
 }
 
+interface CheckParts {
+  readonly db: SqlDatabase;
+  readonly mac: RowMac;
+  readonly crypto: HeartCrypto;
+  /** That a heart of its version has. */
+  readonly tables: readonly MergedTable[];
+  readonly onProgress: (progress: VerifyProgress) => void;
+}
+
 class Check {
   readonly #db: SqlDatabase;
   readonly #mac: RowMac;
   readonly #crypto: HeartCrypto;
+  readonly #tables: readonly MergedTable[];
   readonly #onProgress: (progress: VerifyProgress) => void;
   readonly #faults: Fault[] = [];
   readonly #streams = new Map<number, Stream>();
   #count = 0;
   #rows = 0;
 
-  constructor(db: SqlDatabase, mac: RowMac, crypto: HeartCrypto, onProgress: (progress: VerifyProgress) => void) {
+  constructor({ db, mac, crypto, tables, onProgress }: CheckParts) {
     this.#db = db;
     this.#mac = mac;
     this.#crypto = crypto;
+    this.#tables = tables;
     this.#onProgress = onProgress;
   }
 
@@ -145,7 +159,7 @@ class Check {
     if (!exactSchema) this.#fault("tables", "", "", "Its tables are not those of a heart, to the letter.");
     this.#within("meta", () => this.#meta());
     this.#within("vv", () => this.#vector());
-    for (const table of MERGED) this.#within(table.name, () => this.#table(table));
+    for (const table of this.#tables) this.#within(table.name, () => this.#table(table));
     this.#within("vv", () => this.#counts());
     this.#within("message", () => this.#texts("message"));
     this.#within("entry", () => this.#texts("entry"));
@@ -255,7 +269,7 @@ class Check {
   }
 
   #counts(): void {
-    const counted = countStreams(this.#db, "main");
+    const counted = countStreams(this.#db, "main", this.#tables);
     for (const [actor, stream] of this.#streams) {
       const found = counted.get(actor) ?? { rows: 0, total: 0 };
       if (found.rows === stream.rows && found.total === stream.total) continue;

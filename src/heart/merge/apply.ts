@@ -105,6 +105,17 @@ export function applyRedactions(db: SqlDatabase, tally: Tally): number {
   return rows;
 }
 
+/** A set of which nothing is ever forgotten, and whose rows go by their dots. Returns how many are new. */
+export function applyGrown(db: SqlDatabase, table: MergedTable, tally: Tally): number {
+  const x = staged(table);
+  const isNew = `not exists (select 1 from main.${table.name} m where ${sameKey(table, "m", "x")})`;
+  const rows = tally.count(db, `${x} x where ${isNew}`, 1);
+  // In the order in which they were written: whoever walks the table then meets a log's beginning first.
+  if (rows > 0)
+    db.run(`insert into main.${table.name} (${list(table)}) select ${list(table, "x")} from ${x} x where ${isNew} order by x.actor, x.seq`);
+  return rows;
+}
+
 /** Bodies that the new redactions take away, by local row number. The search index has to let go of them first. */
 export function bodiesToForget(db: SqlDatabase, table: "message" | "entry"): readonly number[] {
   const rows = db.all(`select distinct m.n from ${staged(REDACTION)} x cross join main.${table} m on m.id = x.target

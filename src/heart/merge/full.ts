@@ -1,7 +1,7 @@
 import type { RowMac } from "../mac.ts";
 import type { SqlDatabase } from "../sql.ts";
 import { countStreams, readStream, sumFloors, VV_COLUMNS } from "../streams.ts";
-import { MERGED, TASK_DOT } from "../tables.ts";
+import { TASK_DOT } from "../tables.ts";
 import type { Tally } from "./apply.ts";
 import { refused, type Source } from "./source.ts";
 import type { Stage } from "./vector.ts";
@@ -117,11 +117,12 @@ function copyDots({ db, mac, source }: Stage): void {
 
 function countWholeSource({ db, mac, source }: Stage): void {
   const most = source.summary.hot.rows + source.summary.cold.rows;
-  for (const { name, dot } of MERGED) {
+  const tables = source.shape.tables.map(({ table }) => table);
+  for (const { name, dot } of tables) {
     const row = db.get(`select count(*) as n from (select 1 from s.${name} indexed by ${dot} where true limit ?)`, most + 1);
     if (Number(row?.["n"]) > most) throw refused(source.file, `its table ${name} has more rows than it says`);
   }
-  const counted = countStreams(db, "s");
+  const counted = countStreams(db, "s", tables);
   db.each(`select ${[...VV_COLUMNS, "mac"].join(", ")} from s.vv`, (row) => {
     const stream = readStream(row, mac);
     const found = counted.get(Number(row["actor"])) ?? { rows: 0, total: 0 };

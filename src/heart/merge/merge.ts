@@ -7,11 +7,13 @@ import type { HeartError } from "../port.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
 import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
-import { ACTOR, CELL, INCIDENT, MERGED, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
+import { ACTOR, CELL, INCIDENT, LEAF, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
+import { carryHeads } from "../live-heads.ts";
 import { readMeta, writeMeta } from "../meta.ts";
 import {
   applyAside,
   applyBodied,
+  applyGrown,
   applyRedactions,
   applyRegister,
   applyRemoves,
@@ -123,7 +125,8 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   const report = apply(context, source, delta, full);
   followClock(context, source, stage.fence);
   noteWitness(db, source.device, settled);
-  for (const { name } of MERGED) db.exec(`drop table temp.x_${name}`);
+  carryHeads(db, mac, source.file);
+  for (const { table } of source.shape.tables) db.exec(`drop table ${staged(table)}`);
   db.exec("drop table temp.x_aside; drop table temp.d; drop table temp.changed; drop table if exists temp.y");
   return report;
 }
@@ -140,6 +143,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     if (silent !== null) throw refused(source.file, `the text of ${table.name} ${silent} is gone, and nobody forgot it`);
     return applyBodied(db, table, tally);
   });
+  const leaves = source.shape.tables.some(({ table }) => table === LEAF) ? applyGrown(db, LEAF, tally) : 0;
   listChangedTasks(db);
   const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
@@ -164,7 +168,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     tasksAdded,
     tasksRemoved: removed + absent,
     values,
-    entries,
+    entries: entries + leaves,
     incidents,
     sessions,
     aside,

@@ -1,9 +1,9 @@
 import { SCHEMA_VERSION } from "../schema.ts";
 import type { SqlDatabase } from "../sql.ts";
-import { MERGED, type MergedTable } from "../tables.ts";
+import { MERGED, mergedAt, type MergedTable } from "../tables.ts";
 
 /**
- * What the attached file's tables look like. At our own version they are ours to the letter. A newer version may have appended columns
+ * What the attached file's tables look like. At our own version they are ours to the letter, and at an older one those of them that it had. A newer version may have appended columns
  * and added tables; everything that this version's statements touch must still be what they take it for.
  */
 export interface SourceShape {
@@ -32,6 +32,8 @@ const BOOKKEEPING = ["meta", "vv", "remove_floor", "aside"] as const;
 interface SchemaObject {
   readonly type: string;
   readonly name: string;
+  /** An index's. */
+  readonly table: string;
   readonly sql: string;
 }
 
@@ -44,11 +46,15 @@ export function shapeOf(db: SqlDatabase): SourceShape | { readonly fault: string
     if (type === "view" || type === "trigger") return { fault: `it has a ${type} named ${quoted(name)}, which no heart has` };
   }
   if (version > SCHEMA_VERSION) return newerShape(db, ours, theirs);
+  const tables = mergedAt(version);
+  const later = new Set(MERGED.flatMap((table) => (tables.includes(table) ? [] : [table.name])));
   for (const name of new Set([...ours.keys(), ...theirs.keys()])) {
     if (DERIVED.test(name)) continue;
-    if (ours.get(name)?.sql !== theirs.get(name)?.sql) return { fault: `its table or index ${quoted(name)} is not that of a heart` };
+    const own = ours.get(name);
+    const expected = own !== undefined && later.has(own.table) ? undefined : own?.sql;
+    if (expected !== theirs.get(name)?.sql) return { fault: `its table or index ${quoted(name)} is not that of a heart` };
   }
-  return { tables: MERGED.map((table) => ({ table, extra: [] })), unknown: [] };
+  return { tables: tables.map((table) => ({ table, extra: [] })), unknown: [] };
 }
 
 function newerShape(
@@ -82,10 +88,13 @@ function newerShape(
 
 function objectsOf(db: SqlDatabase, schema: "main" | "s"): ReadonlyMap<string, SchemaObject> {
   const rows = db.all(
-    `select type, name, coalesce(sql, '') as sql from ${schema}.sqlite_schema where name not like 'sqlite\\_%' escape '\\'`,
+    `select type, name, tbl_name, coalesce(sql, '') as sql from ${schema}.sqlite_schema where name not like 'sqlite\\_%' escape '\\'`,
   );
   return new Map(
-    rows.map((row) => [String(row["name"]), { type: String(row["type"]), name: String(row["name"]), sql: String(row["sql"]) }]),
+    rows.map((row) => {
+      const name = String(row["name"]);
+      return [name, { type: String(row["type"]), name, table: String(row["tbl_name"]), sql: String(row["sql"]) }];
+    }),
   );
 }
 

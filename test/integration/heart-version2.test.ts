@@ -1,0 +1,189 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseEntry } from "../../src/audit/entry.ts";
+import type { SigningKey } from "../../src/audit/log.ts";
+import { forksBetween } from "../../src/cli/audit-forks.ts";
+import { restoreHeart } from "../../src/heart/care/restore.ts";
+import { verifyHeart } from "../../src/heart/care/verify.ts";
+import { heartCopies } from "../../src/heart/copies.ts";
+import { openAuditFile } from "../../src/heart/audit-file.ts";
+import { heartDeps } from "../../src/platform/heart.ts";
+import { anchorOf, intent, judged, logIn, sitting } from "../support/audit-forge.ts";
+import { asVersion2 } from "../support/audit-version2.ts";
+import { BUILD, miscounted, must, openIn, placeIn, raw, talk, texts } from "../support/heart.ts";
+import { tempDir, type TempDir } from "../support/noctem.ts";
+
+/** Hearts of the version before, whose log lies among the entries: they are read as they are, brought up to this version, merged and restored. */
+let dir: TempDir;
+let keys: Map<string, SigningKey>;
+let old = "";
+let ended = "";
+let cut = "";
+let conversation = "" as ReturnType<typeof talk>["session"];
+beforeEach(() => {
+  dir = tempDir("noctem-version2-");
+  old = join(dir.path, "old");
+  mkdirSync(old);
+  keys = new Map();
+  ended = sitting(old, keys, 2, "ended");
+  using heart = openIn(old);
+  conversation = talk(heart, "said to the version before").session;
+  const log = logIn(old, heart, keys);
+  intent(log, "cut off");
+  must(log.write(Array.from({ length: 3 }, (_, i) => ({ draft: { kind: "heart", what: "test", detail: `together ${i}` } as const }))));
+  cut = log.session ?? "";
+});
+afterEach(() => dir[Symbol.dispose]());
+
+const copyOf = (name: string): string => {
+  const folder = join(dir.path, name);
+  cpSync(old, folder, { recursive: true });
+  return folder;
+};
+const versionOf = (folder: string): number => {
+  using db = raw(folder);
+  return Number(db.get("pragma user_version")?.["user_version"]);
+};
+const seqs = (leaves: readonly string[]) => leaves.map((leaf) => parseEntry(leaf)?.seq);
+const take = (folder: string, from: string) =>
+  must(heartCopies(heartDeps(), placeIn(folder), BUILD).merge(placeIn(from).file, { dryRun: false }));
+const isWhole = (folder: string): void => {
+  expect(must(verifyHeart(heartDeps(), placeIn(folder))).faults).toEqual([]);
+  expect(judged(folder)).toMatchObject({ verdict: "unwitnessed", checked: { count: 0 } });
+};
+
+test("is checked as it is, by the heart's keys and without", () => {
+  const anchor = anchorOf(old);
+  const entries = judged(old).checked.entries;
+  asVersion2(old);
+  expect(versionOf(old)).toBe(2);
+  isWhole(old);
+  expect(judged(old, { anchors: [anchor] })).toMatchObject({ verdict: "sound", checked: { entries } });
+  expect(versionOf(old)).toBe(2);
+  {
+    using file = must(openAuditFile(heartDeps(), placeIn(old).file));
+    expect(seqs(file.leavesOf(cut))).toEqual([0, 1, 2, 3, 4]);
+    expect(seqs(file.session(ended).map(({ leaf }) => leaf))).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(seqs(file.recent(2).map(({ leaf }) => leaf))).toEqual([4, 3]);
+  }
+  {
+    // And what was altered is found.
+    using db = raw(old);
+    db.run("update entry_body set body = replace(body, 'together 1', 'together 7')");
+  }
+  expect(judged(old).verdict).toBe("altered");
+  expect(must(verifyHeart(heartDeps(), placeIn(old))).count).toBeGreaterThan(0);
+});
+
+test("goes on in this one: its log is read where it lies, and the next session commits to it", () => {
+  const anchor = anchorOf(old);
+  asVersion2(old);
+  using heart = openIn(old);
+  expect(versionOf(old)).toBe(3);
+  expect(texts(heart, conversation)).toEqual(["said to the version before"]);
+  expect(seqs(heart.audit.leaves(cut))).toEqual([0, 1, 2, 3, 4]);
+  expect(parseEntry(heart.audit.beginning(cut) ?? "")?.kind).toBe("genesis");
+  expect(heart.audit.checkpoint(cut)?.split("\n")[1]).toBe("5");
+  expect(
+    heart.audit
+      .checkpoints()
+      .map(({ session }) => session)
+      .sort(),
+  ).toEqual([cut, ended].sort());
+  const log = logIn(old, heart, keys);
+  intent(log, "after");
+  const genesis = parseEntry(heart.audit.beginning(log.session ?? "") ?? "");
+  expect(genesis?.kind === "genesis" ? genesis.heads.map(({ session, size }) => `${session}:${size}`) : []).toEqual([`${cut}:5`]);
+  // Which it told of: a call that was begun and never ended.
+  expect(log.interrupted).toEqual([`${cut}:1 file_ops read cut off`]);
+  must(log.end("done"));
+  isWhole(old);
+  expect(judged(old, { anchors: [anchor] }).verdict).toBe("sound");
+  expect(miscounted(old)).toEqual([]);
+  using file = must(openAuditFile(heartDeps(), placeIn(old).file));
+  // The newest of both tables, by their time.
+  expect(seqs(file.recent(4).map(({ leaf }) => leaf))).toEqual([3, 2, 1, 0]);
+  expect(
+    file
+      .recent(6)
+      .slice(4)
+      .map(({ session }) => session),
+  ).toEqual([cut, cut]);
+  expect(file.rows).toBeGreaterThan(5);
+});
+
+test("is merged as it is into one of this version, and sessions that come so late are committed to", () => {
+  const here = copyOf("here");
+  asVersion2(old);
+  {
+    using heart = openIn(here);
+    intent(logIn(here, heart, keys), "here");
+  }
+  // Written by the version before, after the two parted.
+  const later = join(dir.path, "later");
+  cpSync(join(dir.path, "here"), later, { recursive: true });
+  const session = sitting(later, keys, 1, "later");
+  asVersion2(later);
+  const report = take(here, later);
+  expect(report).toMatchObject({ same: false, mode: "delta" });
+  expect(versionOf(later)).toBe(2);
+  isWhole(here);
+  expect(take(here, later).same).toBe(true);
+  using heart = openIn(here);
+  const log = logIn(here, heart, keys);
+  intent(log, "next");
+  const genesis = parseEntry(heart.audit.beginning(log.session ?? "") ?? "");
+  expect(genesis?.kind === "genesis" ? genesis.heads.map((head) => head.session) : []).toContain(session);
+  expect(forksBetween(placeIn(here).file, placeIn(later).file)).toEqual([]);
+  isWhole(here);
+});
+
+test("is restored from its backup", () => {
+  const backup = join(dir.path, "backup.sqlite");
+  const here = copyOf("here");
+  asVersion2(old);
+  cpSync(placeIn(old).file, backup);
+  must(restoreHeart(heartDeps(), placeIn(here), backup, join(dir.path, "aside.sqlite")));
+  using heart = openIn(here);
+  expect(texts(heart, conversation)).toEqual(["said to the version before"]);
+  isWhole(here);
+});
+
+test("that carried leaves of this version aside has them in their place once it is one", () => {
+  const anchor = anchorOf(old);
+  using db = raw(old);
+  const rows = Number(db.get("select count(*) as n from leaf")?.["n"]);
+  db[Symbol.dispose]();
+  asVersion2(old, "aside");
+  {
+    using carried = raw(old);
+    expect(carried.get("select count(*) as n from aside where tbl = 'leaf'")?.["n"]).toBe(rows);
+    // One that its seal does not bear out stays where it is, and is told of.
+    carried.run("update aside set mac = zeroblob(16) where instr(cast(bytes as text), 'together 2') > 0");
+  }
+  openIn(old)[Symbol.dispose]();
+  using now = raw(old);
+  expect(now.get("select count(*) as n from leaf")?.["n"]).toBe(rows - 1);
+  expect(now.get("select count(*) as n from aside")?.["n"]).toBe(1);
+  expect(miscounted(old).filter((line) => !line.includes("not in the vector"))).toEqual([]);
+  expect(must(verifyHeart(heartDeps(), placeIn(old))).faults.map(({ kind }) => kind)).toEqual(["aside"]);
+  using heart = openIn(old);
+  expect(seqs(heart.audit.leaves(ended))).toEqual([0, 1, 2, 3, 4, 5]);
+  // The notes of sessions under way are facts of the file that they were written in.
+  expect(anchor.heads.length).toBeGreaterThan(0);
+});
+
+test("that can only be read has no log to write to, and says nothing of one", () => {
+  asVersion2(old);
+  rmSync(placeIn(old).keysDir, { recursive: true });
+  using heart = openIn(old);
+  expect(versionOf(old)).toBe(2);
+  expect([heart.audit.leaves(cut), heart.audit.checkpoints(), heart.audit.checkpoint(cut), heart.audit.beginning(cut)]).toEqual([
+    [],
+    [],
+    null,
+    null,
+  ]);
+  expect(heart.audit.newBeginnings()).toBeNull();
+});
