@@ -113,7 +113,8 @@ interface OpenSession {
 /** An entry that waits for its place. */
 interface Item {
   readonly payload: Payload | null;
-  readonly make: (session: string, seq: number, place: LeafPlace) => AuditEntry;
+  /** Null where there turns out to be nothing to say. */
+  readonly make: (session: string, seq: number, place: LeafPlace) => AuditEntry | null;
 }
 
 /**
@@ -143,12 +144,14 @@ export function auditLog(deps: AuditDeps): AuditLog {
       make: (places) => {
         given = places;
         next = session.frontier.copy();
-        const leaves = items.map(({ make }, i) => {
-          const place = places[i] ?? { hlc: 0 as never, clock: 0, payload: null };
-          const leaf = entryText(make(id, next.size, place));
+        const leaves: string[] = [];
+        for (const [i, { make }] of items.entries()) {
+          const entry = make(id, next.size, places[i] ?? { hlc: 0 as never, clock: 0, payload: null });
+          if (entry === null) continue;
+          const leaf = entryText(entry);
           next.push(hashOf(leaf));
-          return leaf;
-        });
+          leaves.push(leaf);
+        }
         note = signed(checkpointText({ origin, size: next.size, root: next.root() }));
         return { leaves, checkpoint: note, size: next.size };
       },
@@ -179,7 +182,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
     },
   });
 
-  const begin = (stick: SigningKey, entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
+  const begin = (stick: SigningKey, entries: readonly Written[], isLast: boolean): Result<readonly EntryRef[], AuditFailure> => {
     const id = deps.random.bytes(16).toHex();
     const own = deps.crypto.ephemeral();
     const origin = originOf(deps.heartId, id);
@@ -216,21 +219,27 @@ export function auditLog(deps: AuditDeps): AuditLog {
         heads: [...heads],
       }),
     };
+    // Known once the transaction runs.
+    const doubt: Item = {
+      payload: null,
+      make: (of, seq, place) =>
+        place.clock === 0
+          ? null
+          : itemOf({ draft: { kind: "incident", what: "audit.clock", detail: clockText(place.clock), severity: 2 } }).make(of, seq, place),
+    };
     const first = [
       ...cut.map((detail): Written => ({ draft: { kind: "incident", what: "audit.interrupted", detail, severity: 2 } })),
       ...(deps.opening?.() ?? []).map((draft): Written => ({ draft })),
     ];
-    const begun = append(session, [genesis, ...first.map(itemOf), ...entries.map(itemOf)], { remember });
+    const begun = append(session, [genesis, doubt, ...first.map(itemOf), ...entries.map(itemOf)], { remember, isLast });
     if (!begun.ok) {
       session.presence?.[Symbol.dispose]();
       return begun;
     }
     open = session;
     interrupted = cut;
-    const clock = begun.value === "moved" ? 0 : (begun.value[0]?.clock ?? 0);
-    // The clock is known once the transaction runs, and what stands in it is settled by then. Should this one fail, the beginning still says it.
-    if (clock !== 0) append(session, [itemOf({ draft: { kind: "incident", what: "audit.clock", detail: clockText(clock), severity: 2 } })]);
-    return ok(entries.map((_, i) => ({ session: id, seq: 1 + first.length + i })));
+    const doubts = begun.value !== "moved" && begun.value[0]?.clock !== 0 ? 1 : 0;
+    return ok(entries.map((_, i) => ({ session: id, seq: 1 + doubts + first.length + i })));
   };
 
   const leave = (): void => {
@@ -239,6 +248,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
   };
 
   const write = (entries: readonly Written[]): Result<readonly EntryRef[], AuditFailure> => {
+    const isLast = entries.at(-1)?.draft.kind === "end";
     const full = open !== null && open.frontier.size >= SESSION_LIMIT && open.waiting.size === 0;
     if (full && open !== null) {
       append(open, [itemOf({ draft: { kind: "end", reason: "full" } })], { isLast: true });
@@ -248,7 +258,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
     if (open !== null) {
       const first = open.frontier.size;
       const { id } = open;
-      const appended = append(open, entries.map(itemOf));
+      const appended = append(open, entries.map(itemOf), { isLast });
       if (!appended.ok) return appended;
       // Where the file was changed under us, its last word is another session's; this one cannot go on in it.
       if (appended.value !== "moved") refs = entries.map((_, i) => ({ session: id, seq: first + i }));
@@ -256,10 +266,11 @@ export function auditLog(deps: AuditDeps): AuditLog {
     if (refs === null) {
       const stick = deps.stick();
       if (!stick.ok) return err({ kind: "key", detail: stick.error });
-      const begun = begin(stick.value, entries);
+      const begun = begin(stick.value, entries, isLast);
       if (!begun.ok) return begun;
       refs = begun.value;
     }
+    if (isLast) leave();
     for (const [i, { draft }] of entries.entries()) {
       if (draft.kind === "intent") open?.waiting.add(refs[i]?.seq ?? -1);
       if (draft.kind === "outcome" && draft.of.session === open?.id) open.waiting.delete(draft.of.seq);

@@ -35,7 +35,7 @@ export interface AuditFile extends Disposable {
   session(session: string): readonly LeafRow[];
   /** The leaves of one session by the index, for one that was checked. */
   leavesOf(session: string): readonly string[];
-  /** The newest by their rows' stamps, by the index: for a look, not for a judgement. */
+  /** The newest by their rows' stamps, by the index, each once wherever copies that met left it twice: for a look, not for a judgement. */
   recent(limit: number): readonly LeafRow[];
   /** Signed notes by their keys; a key is a session, or a session and something that tells a second version. */
   checkpoints(): readonly { readonly key: string; readonly actor: number; readonly note: string }[];
@@ -138,12 +138,13 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
         typeof leaves === "string" ? leavesIn(leaves) : [],
       );
     },
-    recent: (limit) =>
-      RECENT.slice(0, tables)
+    recent(limit) {
+      const found = RECENT.slice(0, tables)
         .flatMap((sql) => safely(() => db.all(sql, limit)))
         .toSorted((a, b) => Number(b["hlc"]) - Number(a["hlc"]))
-        .flatMap((row) => leavesOf(row).toReversed())
-        .slice(0, limit),
+        .flatMap((row) => leavesOf(row).toReversed());
+      return [...new Map(found.map((row) => [row.leaf, row])).values()].slice(0, limit);
+    },
     checkpoints: () => [
       ...safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(({ k, v, actor }) =>
         typeof k === "string" && typeof v === "string" ? [{ key: k, actor: Number(actor), note: v }] : [],

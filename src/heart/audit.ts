@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { BOTTOM, type Label } from "../lib/label.ts";
 import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import { cellRow, cellsUnder, getCell, putCell } from "./cells.ts";
+import { cellsUnder, getCell, putCell } from "./cells.ts";
 import type { SaltedText } from "./audit-file.ts";
 import { insertEntry, type EntryKind } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
@@ -109,11 +109,7 @@ export function heartAudit(store: TypedStore): HeartAudit {
     const found = getCell(db, mac, Namespace.AUDIT, session);
     return found === "damaged" ? null : (found?.value ?? null);
   };
-  /** The longer one: a session that ended elsewhere may have left its note here. */
-  const checkpointOf = (session: string): string | null => {
-    const [head, ended] = [liveHead(db, mac, session), registerOf(session)];
-    return head !== null && (ended === null || head.size > sizeOf(ended)) ? head.note : ended;
-  };
+  const checkpointOf = (session: string): string | null => registerOf(session) ?? liveHead(db, mac, session)?.note ?? null;
   const putRegister = (stamps: Stamps, key: string, value: string): void =>
     putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
   const putLeaves = (stamps: Stamps, session: Uint8Array, leaves: readonly string[]): void => {
@@ -128,8 +124,8 @@ export function heartAudit(store: TypedStore): HeartAudit {
   const stands = ({ session, after }: LeafBatch, { actor, isUndisturbed }: Stamps): boolean => {
     if (isUndisturbed && after !== null && own?.session === session && own.note === after) return own.actor === actor;
     const head = liveHead(db, mac, session);
-    // A register says that it ended, in whichever copy that a merge brought it from.
-    return (head?.note ?? null) === after && (head === null || head.actor === actor) && cellRow(db, Namespace.AUDIT, session) === null;
+    // A merge that brought the session's end took the note away.
+    return (head?.note ?? null) === after && (head === null || head.actor === actor);
   };
   const appendIn = (stamps: Stamps, batch: LeafBatch): Left | null => {
     const { session, payloads, make, remember, isLast = false } = batch;
@@ -249,9 +245,6 @@ function rememberedText(db: SqlDatabase, session: string, also: readonly string[
   const { n = 0, older = 0 } = db.get("select last_insert_rowid() as n, (select coalesce(max(n), 0) from entry) as older") ?? {};
   return canonicalJson({ n: Number(n), older: Number(older), session, also: [...also] });
 }
-
-/** A checkpoint's second line. */
-const sizeOf = (note: string): number => Number(note.split("\n", 2)[1]);
 
 function bodyOf({ db, crypto }: TypedStore, id: string): string | null {
   if (!ID.test(id)) return null;

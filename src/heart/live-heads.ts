@@ -64,22 +64,19 @@ const MOST = 10_000;
 
 /** In a merge, once the rows are in: what the attached file knows of sessions that had not ended there. Throws `HeartFailure` where that was altered. */
 export function carryHeads(db: SqlDatabase, mac: RowMac, file: string): void {
-  const ended = "exists (select 1 from main.cell c where c.ns = ? and c.k = ?)";
   for (const row of db.all("select k, v, mac from s.meta where k >= ? and k < ? limit ?", PREFIX, END, MOST)) {
     const key = String(row["k"]);
     const session = key.slice(PREFIX.length);
     const theirs = headOf(row, mac);
     if (theirs === null || !SESSION.test(session))
       throw refused(file, `the head of session ${JSON.stringify(session.slice(0, 40))} was altered`);
-    if (Number(db.get(`select ${ended} as e`, Namespace.AUDIT, session)?.["e"]) === 1) continue;
     if (theirs.size > (liveHead(db, mac, session)?.size ?? 0)) writeMeta(db, mac, [key, row["v"] ?? null]);
   }
-  // Of a session that ended elsewhere.
-  db.run(
-    `delete from main.meta where k >= ? and k < ? and exists (select 1 from main.cell c where c.ns = ? and c.k = substr(main.meta.k, ?))`,
-    PREFIX,
-    END,
-    Namespace.AUDIT,
-    PREFIX.length + 1,
-  );
+  dropEnded(db);
+}
+
+/** Notes of sessions whose end came from elsewhere. */
+export function dropEnded(db: SqlDatabase): void {
+  const ended = "select 1 from main.cell c where c.ns = ? and c.k = substr(main.meta.k, ?)";
+  db.run(`delete from main.meta where k >= ? and k < ? and exists (${ended})`, PREFIX, END, Namespace.AUDIT, PREFIX.length + 1);
 }

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
+import { openAuditFile } from "../../src/heart/audit-file.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { auditCrypto } from "../../src/platform/audit-crypto.ts";
@@ -78,6 +79,11 @@ describe("copies that diverged inside one session", () => {
           .checked.findings.map(({ detail }) => detail)
           .join("; ")}`,
       ).toStartWith("fork ");
+      // What a list shows it shows once, although the other copy has some of it as its own and as it was kept here.
+      using file = must(openAuditFile(heartDeps(), placeIn(two).file));
+      const listed = file.recent(99).map(({ leaf }) => leaf);
+      expect(listed).toEqual([...new Set(listed)]);
+      expect(listed.filter((leaf) => leaf.includes('"seq":2') && leaf.includes(session))).toHaveLength(2);
     });
   }
 

@@ -177,6 +177,44 @@ describe("in a merge", () => {
   });
 });
 
+test("a repair keeps no note of a session that ended, wherever a page of the time before it turns up", () => {
+  using heart = openIn(one);
+  const log = logIn(one, heart, keys);
+  intent(log, "open");
+  const session = log.session ?? "";
+  using db = raw(one);
+  const note = db.get("select k, v, mac from meta where k = ?", `head:${session}`);
+  must(log.end("done"));
+  db.run("insert into meta (k, v, mac) values (?, ?, ?)", note?.["k"] ?? null, note?.["v"] ?? null, note?.["mac"] ?? null);
+  db[Symbol.dispose]();
+  heart[Symbol.dispose]();
+  const target = join(dir.path, "repaired.sqlite");
+  must(repairHeart(heartDeps(), placeIn(one), target));
+  cpSync(target, placeIn(one).file);
+  expect(heads(one)).toEqual([]);
+  isWhole(one);
+});
+
+test("a session is gone on with by the writing session that began it, and by no other", () => {
+  const session = "ab".repeat(16);
+  const batch = (after: string | null, size: number) => ({
+    session,
+    after,
+    payloads: [null],
+    make: () => ({ leaves: [`{"no":"entry","seq":${size}}`], checkpoint: `log\n${size}\n`, size }),
+  });
+  using here = openIn(one);
+  using there = openIn(one);
+  expect(must(here.audit.append(batch(null, 1)))).toBe("written");
+  expect(must(there.audit.append(batch("log\n1\n", 2)))).toBe("moved");
+  expect(must(here.audit.append(batch("log\n1\n", 2)))).toBe("written");
+  expect(must(here.audit.append(batch("log\n1\n", 3)))).toBe("moved");
+  // Also where the other one knows as much.
+  expect(must(there.audit.append({ ...batch(null, 1), session: "cd".repeat(16) }))).toBe("written");
+  expect(must(there.audit.append(batch("log\n2\n", 3)))).toBe("moved");
+  expect(heads(one)).toContain(`${session}:2`);
+});
+
 test("a repair keeps the notes of sessions that were cut off", () => {
   const session = cutOff(one, 2);
   const target = join(dir.path, "repaired.sqlite");

@@ -251,8 +251,33 @@ describe("the audit log", () => {
     using heart = openIn(dir.path, { clock: past });
     const ref = intent(logOf(heart));
     const entries = heart.audit.leaves(ref.session).map(parseEntry);
-    expect(entries.some((entry) => entry?.kind === "incident" && entry.what === "audit.clock")).toBe(true);
+    expect(entries[1]).toMatchObject({ kind: "incident", what: "audit.clock" });
+    // What was written with the beginning stands where it is said to stand.
+    expect(entries[ref.seq]).toMatchObject({ kind: "intent" });
     expect(faultsOf(heart, ref.session)).toEqual([]);
+  });
+
+  test("a session that says all it has to say in one commit has ended with it", () => {
+    const past = { now: () => (Date.now() - 30 * 86_400_000) as Millis, monotonic: () => 0 };
+    {
+      using heart = openIn(dir.path);
+      intent(logOf(heart));
+    }
+    for (const clock of [undefined, past]) {
+      using heart = openIn(dir.path, clock === undefined ? {} : { clock });
+      const log = logOf(heart);
+      const [said, end] = must(
+        log.write([{ draft: { kind: "heart", what: "backup", detail: "x" } }, { draft: { kind: "end", reason: "done" } }]),
+      );
+      expect(log.session).toBeNull();
+      const entries = heart.audit.leaves(said?.session ?? "").map(parseEntry);
+      expect([entries[said?.seq ?? -1]?.kind, entries[end?.seq ?? -1]?.kind, entries.length - 1]).toEqual(["heart", "end", end?.seq ?? -1]);
+      using db = raw(dir.path);
+      expect(db.all("select k from meta where k = ?", `head:${said?.session ?? ""}`)).toEqual([]);
+      expect(db.all("select k from cell where ns = 'audit' and k = ?", said?.session ?? "")).toHaveLength(1);
+      // And what is said after it is another session.
+      expect(intent(log).session).not.toBe(said?.session);
+    }
   });
 
   test("each session commits to the heads that it sees, and to those alone that nobody else has", () => {

@@ -7,7 +7,7 @@ import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.t
 import { countStreams, floorsOf, readStream, rebuildStreams, sumFloors, type Stream } from "../streams.ts";
 import { CELL, ENTRY, MERGED, MESSAGE, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
-import { parseHead } from "../live-heads.ts";
+import { dropEnded, parseHead } from "../live-heads.ts";
 import { writeMeta } from "../meta.ts";
 
 /** A table of a heart as its file stores it. */
@@ -221,6 +221,8 @@ export class Salvage {
     writeMeta(this.#db, this.#mac, ["replica", replica instanceof Uint8Array ? replica : random.bytes(16)]);
     writeMeta(this.#db, this.#mac, ["hlc", typeof last === "number" ? last : Number(own ?? 0)]);
     for (const [key, value] of this.#notes) if (parseHead(value) !== null) writeMeta(this.#db, this.#mac, [key, value]);
+    // A page may have come back from before a session's end.
+    dropEnded(this.#db);
   }
 
   /** Against the sealed summary. Where that is lost, what was found counts as all. */
