@@ -1,6 +1,6 @@
 import { decodeRow, type RowMac } from "./mac.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
-import { MERGED } from "./tables.ts";
+import type { MergedTable } from "./tables.ts";
 
 /**
  * A row that a newer version wrote, kept as the canonical bytes that its own seal is over.
@@ -31,22 +31,33 @@ export const isSealedAside = (mac: RowMac, row: SqlRow): boolean =>
     row["mac"] ?? null,
   );
 
-/** Puts rows of tables that this version knows by now in their place. Inside a transaction; the streams' books, which count both, stay as they are. */
-export function takeInAside(db: SqlDatabase, mac: RowMac): void {
-  for (const table of MERGED) {
-    for (const row of db.all(`select ${ASIDE_COLUMNS.join(", ")}, mac from aside where tbl = ? and part = 0`, table.name)) {
-      const { actor = null, seq = null, bytes } = row;
-      const decoded = bytes instanceof Uint8Array && isSealedAside(mac, row) ? decodeRow(bytes) : null;
-      if (decoded?.table !== table.name || decoded.columns.length > table.columns.length) continue;
-      const columns = table.columns.map((_, i) => decoded.columns[i] ?? null);
-      const [ofActor, ofSeq] = ["actor", "seq"].map((name) => columns[table.columns.indexOf(name)]);
-      if (ofActor !== actor || ofSeq !== seq) continue;
+/** The columns of a row of `table` that was kept aside as a whole; null where it is none, or not what was written. */
+export function knownColumns(mac: RowMac, table: MergedTable, row: SqlRow): readonly SqlValue[] | null {
+  const { actor = null, seq = null, bytes } = row;
+  const decoded = bytes instanceof Uint8Array && isSealedAside(mac, row) ? decodeRow(bytes) : null;
+  // Nulls at the end are left out of a row's bytes.
+  if (decoded?.table !== table.name || decoded.columns.length > table.columns.length) return null;
+  const columns = table.columns.map((_, i) => decoded.columns[i] ?? null);
+  return columns[table.columns.indexOf("actor")] === actor && columns[table.columns.indexOf("seq")] === seq ? columns : null;
+}
+
+/** Whole rows that are kept for `table`. */
+export const ofTable = (from: "aside" | "temp.x_aside"): string =>
+  `select ${ASIDE_COLUMNS.join(", ")}, mac from ${from} where tbl = ? and part = 0`;
+
+/** Puts rows of tables that a heart has from now on in their place. Inside a transaction, in which the streams are counted anew. */
+export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly MergedTable[]): void {
+  for (const table of tables) {
+    const names = [...table.columns, "mac"];
+    for (const row of db.all(ofTable("aside"), table.name)) {
+      const columns = knownColumns(mac, table, row);
+      if (columns === null) continue;
       db.run(
-        `insert into ${table.name} (${table.columns.join(", ")}, mac) values (${table.columns.map(() => "?").join(", ")}, ?)`,
+        `insert into ${table.name} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`,
         ...columns,
         mac.seal(table.name, columns),
       );
-      db.run("delete from aside where actor = ? and seq = ?", actor, seq);
+      db.run("delete from aside where actor = ? and seq = ?", row["actor"] ?? null, row["seq"] ?? null);
     }
   }
 }

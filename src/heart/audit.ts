@@ -174,13 +174,10 @@ export function heartAudit(store: TypedStore): HeartAudit {
     checkpoints: () =>
       reading(() => {
         const ended = cellsUnder(db, mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
-          value === null || !ID.test(key) ? [] : [key],
+          value === null || !ID.test(key) ? [] : [[key, value] as const],
         );
-        const sessions = new Set([...ended, ...liveHeads(db, mac).map(({ session }) => session)]);
-        return [...sessions].flatMap((session) => {
-          const note = checkpointOf(session);
-          return note === null ? [] : [{ session, note }];
-        });
+        const notes = new Map([...liveHeads(db, mac).map(({ session, note }) => [session, note] as const), ...ended]);
+        return [...notes].map(([session, note]) => ({ session, note }));
       }, []),
     payload: (id) => store.reading(() => bodyOf(store, id), null),
     newBeginnings: () =>

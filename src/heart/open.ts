@@ -13,6 +13,7 @@ import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMA
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
 import { rebuildStreams } from "./streams.ts";
+import { MERGED, mergedAt } from "./tables.ts";
 import { takeInAside } from "./aside.ts";
 import { readMeta, writeMeta } from "./meta.ts";
 
@@ -325,7 +326,10 @@ function upgrade(db: SqlDatabase, mac: RowMac): void {
   const from = versionOf(db);
   if (from < SCHEMA_VERSION) {
     migrate(db, from);
-    if (from >= 2) takeInAside(db, mac);
+    const before = mergedAt(from);
+    const added = MERGED.filter((table) => !before.includes(table));
+    // Before the second version nothing was merged or kept aside.
+    if (before.length > 0) takeInAside(db, mac, added);
     rebuildStreams(db, mac);
   }
   db.exec("commit");

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween, keepForks } from "../../src/cli/audit-forks.ts";
 import { openAuditFile } from "../../src/heart/audit-file.ts";
@@ -83,7 +84,8 @@ describe("copies that diverged inside one session", () => {
       using file = must(openAuditFile(heartDeps(), placeIn(two).file));
       const listed = file.recent(99).map(({ leaf }) => leaf);
       expect(listed).toEqual([...new Set(listed)]);
-      expect(listed.filter((leaf) => leaf.includes('"seq":2') && leaf.includes(session))).toHaveLength(2);
+      const second = listed.map(parseEntry).filter((entry) => entry?.session === session && entry.seq === 2);
+      expect(second).toHaveLength(2);
     });
   }
 

@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween } from "../../src/cli/audit-forks.ts";
 import { restoreHeart } from "../../src/heart/care/restore.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
+import { sealAside } from "../../src/heart/aside.ts";
+import { KEY_FILE, readKeyFile } from "../../src/heart/key-file.ts";
+import { rowEncoder, rowMac } from "../../src/heart/mac.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { openAuditFile } from "../../src/heart/audit-file.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
@@ -172,6 +175,46 @@ test("that carried leaves of this version aside has them in their place once it 
   expect(seqs(heart.audit.leaves(ended))).toEqual([0, 1, 2, 3, 4, 5]);
   // The notes of sessions under way are facts of the file that they were written in.
   expect(anchor.heads.length).toBeGreaterThan(0);
+});
+
+test("that carries leaves of this version aside gives them to one as what they are, once", () => {
+  const here = copyOf("here");
+  const carrier = copyOf("carrier");
+  {
+    using heart = openIn(carrier);
+    const log = logIn(carrier, heart, keys);
+    intent(log, "of this version");
+    must(log.end("done"));
+  }
+  const whole = join(dir.path, "whole");
+  cpSync(carrier, whole, { recursive: true });
+  asVersion2(carrier, "aside");
+  take(here, carrier);
+  isWhole(here);
+  expect(miscounted(here)).toEqual([]);
+  using db = raw(here);
+  expect(db.get("select count(*) as n from aside")?.["n"]).toBe(0);
+  const rows = db.get("select count(*) as n from leaf")?.["n"];
+  // And by another way they are the same.
+  expect(take(here, whole).entries).toBe(0);
+  expect(db.get("select count(*) as n from leaf")?.["n"]).toBe(rows);
+  expect(miscounted(here)).toEqual([]);
+  {
+    // Bytes of another table under its name.
+    using forged = raw(carrier);
+    using before = raw(old);
+    const known = before.all("select actor from vv").map(({ actor }) => actor);
+    const row = forged.all("select actor, seq from aside where tbl = 'leaf'").find(({ actor }) => !known.includes(actor ?? null));
+    expect(row).toBeDefined();
+    const { crypto } = heartDeps();
+    const mac = rowMac(crypto, must(readKeyFile(readFileSync(join(placeIn(carrier).keysDir, KEY_FILE)), crypto)).key);
+    const bytes = rowEncoder()("dream", [1, 2, 3]).slice();
+    const { actor = null, seq = null } = row ?? {};
+    const seal = sealAside(mac, { actor, seq, tbl: "leaf", part: 0, bytes });
+    forged.run("update aside set bytes = ?, mac = ? where actor = ? and seq = ?", bytes, seal, actor, seq);
+  }
+  const merged = heartCopies(heartDeps(), placeIn(copyOf("other")), BUILD).merge(placeIn(carrier).file, { dryRun: false });
+  expect(merged).toMatchObject({ ok: false, error: { kind: "damaged" } });
 });
 
 test("that can only be read has no log to write to, and says nothing of one", () => {

@@ -192,8 +192,14 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
   {
     name: "what a newer version sent stays aside",
     file: "src/heart/open.ts",
-    from: "if (from >= 2) takeInAside(db, mac);",
+    from: "if (before.length > 0) takeInAside(db, mac, added);",
     to: "",
+  },
+  {
+    name: "what an older source kept of this version's stays aside",
+    file: "src/heart/merge/delta.ts",
+    from: 'db.run("delete from temp.x_aside where tbl = ? and part = 0", table.name);',
+    to: "db.run(`delete from ${staged(table)}`);",
   },
   {
     name: "of entries in one row the first is read",

@@ -55,7 +55,7 @@ function heartAt(file: string): OpenHeart {
 type Times = Record<"commits" | "grouped" | "single", number[]>;
 
 /** Ten entries in one commit against one bare durable commit of the same text on the same disk, in turn. */
-function timedAppends(file: string): { readonly first: Times; readonly then: Times } {
+function timedAppends(file: string): { readonly first: Times; readonly warm: Times } {
   using bare = sqliteDriver.open(`${file}.bare`, { create: true, readOnly: false });
   bare.exec(
     "pragma page_size=4096; pragma journal_mode=truncate; pragma synchronous=extra; create table t (id integer primary key, body text) strict",
@@ -67,7 +67,7 @@ function timedAppends(file: string): { readonly first: Times; readonly then: Tim
   const group = Array.from({ length: GROUP }, () => entry);
   const text = JSON.stringify(group);
   const first: Times = { commits: [], grouped: [], single: [] };
-  const then: Times = { commits: [], grouped: [], single: [] };
+  const warm: Times = { commits: [], grouped: [], single: [] };
   for (let round = 0; round < FIRST + ROUNDS; round++) {
     const start = performance.now();
     bare.run("insert into t (body) values (?)", text);
@@ -77,17 +77,17 @@ function timedAppends(file: string): { readonly first: Times; readonly then: Tim
     log.write([entry]);
     const end = performance.now();
     if (!written.ok) throw new Error(written.error.kind);
-    const times = round < FIRST ? first : then;
+    const times = round < FIRST ? first : warm;
     times.commits.push(between - start);
     times.grouped.push(after - between);
     times.single.push(end - after);
   }
-  return { first, then };
+  return { first, warm };
 }
 
 function appends(file: string): readonly Row[] {
-  const { first, then } = timedAppends(file);
-  const { commits, grouped, single } = then;
+  const { first, warm } = timedAppends(file);
+  const { commits, grouped, single } = warm;
   return [
     { what: "a bare durable commit", unit: "ms", value: summarise(commits) },
     { what: "a group of 10 appends", unit: "ms", value: summarise(grouped) },
@@ -99,7 +99,7 @@ function appends(file: string): readonly Row[] {
 
 /** In a heart of some age the trees are large, and more of their pages lie apart. */
 function appendsToMany(file: string): readonly Row[] {
-  const { commits, grouped } = timedAppends(file).then;
+  const { commits, grouped } = timedAppends(file).warm;
   return [{ what: `a group of 10 appends over the commit, ${MANY_SESSIONS} sessions`, unit: "×", value: pairedRatio(grouped, commits) }];
 }
 

@@ -1,11 +1,11 @@
-import { ASIDE_COLUMNS, asideColumns, isSealedAside, sealAside, type AsideRow } from "../aside.ts";
+import { ASIDE_COLUMNS, asideColumns, isSealedAside, knownColumns, ofTable, sealAside, type AsideRow } from "../aside.ts";
 import { hlcOf, type Hlc } from "../hlc.ts";
 import { equal } from "../mac.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { bodyHash } from "../rows.ts";
 import type { SqlValue } from "../sql.ts";
 import type { Stream } from "../streams.ts";
-import type { MergedTable } from "../tables.ts";
+import { MERGED, type MergedTable } from "../tables.ts";
 import { type Count, RowCounter } from "./counting.ts";
 import { identifier, type TableShape, type UnknownTable } from "./shape.ts";
 import { refused } from "./source.ts";
@@ -56,8 +56,9 @@ export function stageDelta(stage: Stage): Delta {
       throw refused(source.file, `${describeCount(stream.rows, found.rows)} of writing session ${actor}`);
     }
   }
+  stageKept(stage);
   if ([...lows.values()].some((low) => low > 0)) {
-    for (const name of [...source.shape.tables.map(({ table }) => staged(table)), "temp.x_aside"]) {
+    for (const name of [...MERGED.map(staged), "temp.x_aside"]) {
       db.run(`delete from ${name} as x where exists (select 1 from temp.d d where d.actor = x.actor and x.seq <= d.low)`);
     }
   }
@@ -157,6 +158,21 @@ function countInto({ source }: Stage, seen: Map<number, Count>, counter: RowCoun
   for (const [actor, { rows, total }] of counter.counts) {
     const before = seen.get(actor) ?? { rows: 0, total: 0 };
     seen.set(actor, { rows: before.rows + rows, total: before.total + total });
+  }
+}
+
+/** What an older source keeps for a newer version may be what this one knows: those rows come as the rows that they are. */
+function stageKept({ db, mac, source }: Stage): void {
+  for (const table of MERGED) {
+    if (source.shape.tables.some((shape) => shape.table === table)) continue;
+    const names = [...table.columns, "mac"];
+    db.exec(`drop table if exists ${staged(table)}; create temp table x_${table.name} (${names.join(", ")})`);
+    for (const row of db.all(ofTable("temp.x_aside"), table.name)) {
+      const columns = knownColumns(mac, table, row);
+      if (columns === null) throw refused(source.file, `a row that it carries for its table ${table.name} is not one of that table`);
+      db.run(`insert into ${staged(table)} values (${names.map(() => "?").join(", ")})`, ...columns, mac.seal(table.name, columns));
+    }
+    db.run("delete from temp.x_aside where tbl = ? and part = 0", table.name);
   }
 }
 

@@ -7,7 +7,7 @@ import type { HeartError } from "../port.ts";
 import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
 import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
-import { ACTOR, CELL, INCIDENT, LEAF, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
+import { ACTOR, CELL, INCIDENT, LEAF, MERGED, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
 import { carryHeads } from "../live-heads.ts";
 import { readMeta, writeMeta } from "../meta.ts";
 import {
@@ -126,7 +126,7 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   followClock(context, source, stage.fence);
   noteWitness(db, source.device, settled);
   carryHeads(db, mac, source.file);
-  for (const { table } of source.shape.tables) db.exec(`drop table ${staged(table)}`);
+  for (const table of MERGED) db.exec(`drop table ${staged(table)}`);
   db.exec("drop table temp.x_aside; drop table temp.d; drop table temp.changed; drop table if exists temp.y");
   return report;
 }
@@ -143,7 +143,7 @@ function apply(context: MergeContext, source: Source, delta: Delta, full: boolea
     if (silent !== null) throw refused(source.file, `the text of ${table.name} ${silent} is gone, and nobody forgot it`);
     return applyBodied(db, table, tally);
   });
-  const leaves = source.shape.tables.some(({ table }) => table === LEAF) ? applyGrown(db, LEAF, tally) : 0;
+  const leaves = applyGrown(db, LEAF, tally);
   listChangedTasks(db);
   const { conflicts } = applyRegister(db, CELL, tally);
   dropForgottenConflicts(db);
