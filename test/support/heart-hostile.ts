@@ -10,9 +10,11 @@ import type { MessageId } from "../../src/lib/brand.ts";
 import type { Result } from "../../src/lib/result.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { sqliteDriver } from "../../src/platform/sqlite/driver.ts";
-import { BUILD, must, openIn, placeIn, say, talk } from "./heart.ts";
+import { BUILD, keepLog, must, openIn, placeIn, say, talk } from "./heart.ts";
 import { replayed, unsynced } from "./unsynced.ts";
 
+/** Of a process that writes to it while a copy is taken. */
+const OPEN_LOG = "cd".repeat(16);
 const label: Label = { c: 2, k: ["heart"], i: 2, p: ["console"] };
 
 /** A target, and a genuine copy that went on: what an attacker or a broken stick starts from. */
@@ -45,8 +47,10 @@ export function stage(folder: string, pruned: boolean): Scene {
   // A copy taken while the source's process is still at it: the target has a part of that stream.
   const sitting = openIn(source, deps);
   const { session, messages } = talk(sitting, "begun before the copy");
+  keepLog(sitting, OPEN_LOG, ["begun", "before the copy"]);
   cpSync(source, target, { recursive: true });
   talk(sitting, "and gone on after it");
+  keepLog(sitting, OPEN_LOG, ["gone on"], { from: 2 });
   say(sitting, session, messages[0]?.id ?? null, "in the same conversation");
   cpSync(source, earlier, { recursive: true });
   must(sitting.memory.remember("shared", "changed by the source", label));
@@ -61,10 +65,12 @@ export function stage(folder: string, pruned: boolean): Scene {
     if (round === 2 && forgotten !== null) must(heart.redact(forgotten));
     must(heart.incidents.count("something", 2, "detail"));
     must(heart.entries.append({ kind: "skill", body: `ran ${round}`, label }));
+    keepLog(heart, (round + 1).toString(16).padStart(32, "0"), ["begun", `done ${round}`], { ends: round % 2 === 0 });
   }
   {
     using heart = openIn(target, deps);
     talk(heart, "said at the target");
+    keepLog(heart, "ab".repeat(16), ["at the target"]);
     must(heart.memory.remember("shared", "changed by the target", label));
     must(heart.tasks.add({ title: "of the target" }));
   }
@@ -90,6 +96,7 @@ export function contentsOf(folder: string): string {
     if (name === "task_remove") continue;
     for (const row of db.all(`select ${columns.join(", ")} from ${name} ${own} order by actor, seq`)) lines.push(name + textOf(row));
   }
+  for (const row of db.all("select k, v from meta where k >= 'head:' and k < 'head;' order by k")) lines.push(textOf(row));
   for (const name of ["message", "entry"]) {
     for (const row of db.all(`select m.id, b.salt, b.body from ${name} m join ${name}_body b on b.n = m.n order by m.id`))
       lines.push(textOf(row));
