@@ -119,7 +119,7 @@ export function decodeRow(bytes: Uint8Array): { readonly table: string; readonly
         at = end;
       } else {
         if (tag !== Tag.NULL && tag !== Tag.INTEGER && tag !== Tag.REAL) return null;
-        values.push(tag === Tag.NULL ? null : tag === Tag.REAL ? view.getFloat64(at + 1) : Number(view.getBigInt64(at + 1)));
+        values.push(tag === Tag.NULL ? null : tag === Tag.REAL ? view.getFloat64(at + 1) : numberOf(view.getBigInt64(at + 1)));
         at += tag === Tag.NULL ? 1 : 9;
       }
     }
@@ -131,6 +131,9 @@ export function decodeRow(bytes: Uint8Array): { readonly table: string; readonly
   const [table, ...columns] = values;
   return typeof table === "string" ? { table, columns } : null;
 }
+
+/** As rows come from SQLite. */
+const numberOf = (value: bigint): number | bigint => (Number.isSafeInteger(Number(value)) ? Number(value) : value);
 
 const SHORT = 64;
 

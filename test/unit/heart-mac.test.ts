@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import * as fc from "fast-check";
-import { rowEncoder, rowMac } from "../../src/heart/mac.ts";
+import { decodeRow, rowEncoder, rowMac } from "../../src/heart/mac.ts";
 import { readKeyFile, writeKeyFile } from "../../src/heart/key-file.ts";
 import type { SqlValue } from "../../src/heart/sql.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
@@ -41,6 +41,33 @@ describe("canonical rows", () => {
 
   test("a nullable column appended later leaves the seals of older rows as they are", () => {
     expect(hex("t", [1, "a"])).toBe(hex("t", [1, "a", null]));
+  });
+
+  test("say what the row was, and nothing else is taken for one", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "grapheme" }), row, (table, columns) => {
+        const bytes = rowEncoder()(table, columns).slice();
+        expect(decodeRow(bytes)).toEqual({ table, columns: columns.slice(0, columns.findLastIndex((column) => column !== null) + 1) });
+        // Cut off within a value, or with something behind it.
+        for (let end = 1; end < bytes.length; end++) {
+          const part = decodeRow(bytes.subarray(0, end));
+          if (part !== null) expect(rowEncoder()(part.table, part.columns).length).toBeLessThanOrEqual(end);
+        }
+        expect(decodeRow(new Uint8Array([...bytes, 9]))).toBeNull();
+      }),
+      { numRuns: 300 },
+    );
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 30 }), (bytes) => {
+        const found = decodeRow(bytes);
+        if (found !== null) expect(rowEncoder()(found.table, found.columns).length).toBeLessThanOrEqual(bytes.length);
+      }),
+    );
+    expect(decodeRow(new Uint8Array())).toBeNull();
+    expect(decodeRow(rowEncoder()("t", []).slice(0, 4))).toBeNull();
+    // A text that is no UTF-8, a table that is no text.
+    expect(decodeRow(new Uint8Array([3, 0, 0, 0, 1, 0xff]))).toBeNull();
+    expect(decodeRow(new Uint8Array([0]))).toBeNull();
   });
 
   test("one encoder serves rows of any size, one after the other", () => {
