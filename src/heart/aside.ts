@@ -45,7 +45,7 @@ export function knownColumns(mac: RowMac, table: MergedTable, row: SqlRow): read
 export const ofTable = (from: "aside" | "temp.x_aside"): string =>
   `select ${ASIDE_COLUMNS.join(", ")}, mac from ${from} where tbl = ? and part = 0`;
 
-/** Puts rows of tables that a heart has from now on in their place. Inside a transaction, in which the streams are counted anew. */
+/** Puts rows of tables that a heart has from now on in their place. Inside a transaction; the books count both alike. */
 export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly MergedTable[]): void {
   for (const table of tables) {
     const names = [...table.columns, "mac"];

@@ -328,9 +328,9 @@ function upgrade(db: SqlDatabase, mac: RowMac): void {
     migrate(db, from);
     const before = mergedAt(from);
     const added = MERGED.filter((table) => !before.includes(table));
-    // Before the second version nothing was merged or kept aside.
+    // Before the second version nothing was merged, counted or kept aside. From then on to count anew would make up for what is missing.
     if (before.length > 0) takeInAside(db, mac, added);
-    rebuildStreams(db, mac);
+    else rebuildStreams(db, mac);
   }
   db.exec("commit");
 }

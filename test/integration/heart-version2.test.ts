@@ -142,6 +142,19 @@ test("is merged as it is into one of this version, and sessions that come so lat
   isWhole(here);
 });
 
+test("is brought up without making up for a row that is missing", () => {
+  asVersion2(old);
+  {
+    using db = raw(old);
+    db.exec("delete from message; delete from message_body");
+  }
+  const before = must(verifyHeart(heartDeps(), placeIn(old))).faults.map(({ kind }) => kind);
+  openIn(old)[Symbol.dispose]();
+  expect(versionOf(old)).toBe(3);
+  expect(before).toContain("count");
+  expect(must(verifyHeart(heartDeps(), placeIn(old))).faults.map(({ kind }) => kind)).toEqual(before);
+});
+
 test("is restored from its backup", () => {
   const backup = join(dir.path, "backup.sqlite");
   const here = copyOf("here");
