@@ -1,14 +1,16 @@
 /**
- * Runs the checks and the tests: `bun scripts/test.ts [check | unit | integration | tui | e2e | model | soak]…`; without a name everything but soak.
+ * Runs the checks and the tests: `bun scripts/test.ts [check | property | unit | integration | tui | e2e | model | soak]…`; without a name everything but soak.
  * The last line is `N passed, N failed, N skipped`; the exit code is 0 only when something passed and nothing failed.
  *
  * Each folder of tests runs in a process of its own: a crash inside a native library is then one failure with a name, and not the end of the run.
+ * `property` takes a minute of one core and depends on no clock: it runs beside the others, and what it says is shown when it is done.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
-const FOLDERS = ["unit", "integration", "tui", "e2e", "model"];
+const BESIDE = "property";
+const FOLDERS = [BESIDE, "unit", "integration", "tui", "e2e", "model"];
 /** Milliseconds for one test, and for one folder. */
 const TEST_LIMIT = 60_000;
 const FOLDER_LIMIT = 20 * 60_000;
@@ -41,12 +43,14 @@ const wanted = names.length > 0 ? names : ["check", ...FOLDERS];
 
 const total: Count = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
-for (const name of wanted) {
-  const count = name === "check" ? await checks() : await tests(name);
+const add = (count: Count): void => {
   total.passed += count.passed;
   total.failed += count.failed;
   total.skipped += count.skipped;
-}
+};
+const beside = wanted.includes(BESIDE) ? tests(BESIDE) : null;
+for (const name of wanted) if (name !== BESIDE) add(name === "check" ? await checks() : await tests(name));
+if (beside !== null) add(await beside);
 if (failures.length > 0) console.log(`\nfailed:\n${failures.map((failure) => `  ${failure}`).join("\n")}`);
 const line = `${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`;
 console.log(`\n${line}`);
@@ -82,7 +86,8 @@ async function tests(name: string): Promise<Count> {
     console.log(`no tests in test/${name}`);
     return none;
   }
-  console.log(`\ntest/${name}`);
+  const isBeside = name === BESIDE;
+  if (!isBeside) console.log(`\ntest/${name}`);
   const soak = name === "soak";
   const report = join(ROOT, "build", `junit-${name}-${process.pid}.xml`);
   mkdirSync(join(ROOT, "build"), { recursive: true });
@@ -98,14 +103,18 @@ async function tests(name: string): Promise<Count> {
     {
       cwd: ROOT,
       env: environment(),
-      stdio: ["ignore", "inherit", "inherit"],
+      stdio: isBeside ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
       timeout: soak ? SOAK_LIMIT : FOLDER_LIMIT,
       killSignal: "SIGKILL",
     },
   );
   const stop = (): void => child.kill("SIGTERM");
   process.on("SIGINT", stop).on("SIGTERM", stop);
+  const said = Promise.all(
+    [child.stdout, child.stderr].map(async (stream) => (stream instanceof ReadableStream ? await stream.text() : "")),
+  );
   await child.exited;
+  if (isBeside) console.log(`\ntest/${name}\n${(await said).join("")}`);
   process.off("SIGINT", stop).off("SIGTERM", stop);
   const reported = existsSync(report);
   const count = reported ? parseReport(readFileSync(report, "utf8"), name) : none;

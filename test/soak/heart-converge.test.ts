@@ -14,22 +14,19 @@ test(
   async () => {
     const chunks = Math.ceil(CASES / CHUNK);
     const first = Math.floor(Math.random() * 2 ** 30);
-    console.log(`seeds ${first} to ${first + chunks - 1}; again: SEED=… RUNS=${CHUNK} bun test test/integration/heart-converge.test.ts`);
+    console.log(`seeds ${first} to ${first + chunks - 1}; again: SEED=… RUNS=${CHUNK} bun test test/property/heart-converge.test.ts`);
     const failed: string[] = [];
     let next = 0;
     const work = async (): Promise<void> => {
       while (next < chunks && failed.length === 0) {
         const seed = first + next++;
-        const child = Bun.spawn(
-          [process.execPath, "test", join("test", "integration", "heart-converge.test.ts"), "-t", "whatever was done"],
-          {
-            cwd: ROOT,
-            env: { ...process.env, RUNS: String(CHUNK), SEED: String(seed) },
-            stdio: ["ignore", "pipe", "pipe"],
-            timeout: CHUNK * PATIENCE,
-            killSignal: "SIGKILL",
-          },
-        );
+        const child = Bun.spawn([process.execPath, "test", join("test", "property", "heart-converge.test.ts"), "-t", "whatever was done"], {
+          cwd: ROOT,
+          env: { ...process.env, RUNS: String(CHUNK), SEED: String(seed) },
+          stdio: ["ignore", "pipe", "pipe"],
+          timeout: CHUNK * PATIENCE,
+          killSignal: "SIGKILL",
+        });
         const said = await Promise.all([child.stdout.text(), child.stderr.text()]);
         if ((await child.exited) === 0) console.log(`seed ${seed}: ${CHUNK} cases hold`);
         else failed.push(`seed ${seed}: ${said.join("").slice(-20_000)}`);

@@ -28,15 +28,12 @@ test.skipIf(Bun.which("git") === null)(
 );
 
 function run(folder: string): string {
-  const tested = Bun.spawnSync(
-    [process.execPath, "test", join("test", "integration", "heart-converge.test.ts"), "-t", "whatever was done"],
-    {
-      cwd: folder,
-      env: { ...process.env, RUNS: String(CASES) },
-      timeout: LIMIT,
-      killSignal: "SIGKILL",
-    },
-  );
+  const tested = Bun.spawnSync([process.execPath, "test", join("test", "property", "heart-converge.test.ts"), "-t", "whatever was done"], {
+    cwd: folder,
+    env: { ...process.env, RUNS: String(CASES) },
+    timeout: LIMIT,
+    killSignal: "SIGKILL",
+  });
   if (tested.exitCode === 0) return "passed";
   const said = `${tested.stdout.toString()}${tested.stderr.toString()}`;
   return /failed after \d+ tests/.exec(said)?.[0] ?? `ended with ${tested.signalCode ?? tested.exitCode}: ${said.slice(-500)}`;
