@@ -240,6 +240,8 @@ class LogCheck {
       const opened = this.#open(id, note, session.genesis.key);
       if (opened !== null) this.#signed.set(id, { checkpoint: opened, key: session.genesis.key });
     }
+    for (const id of this.#file.leftBehind())
+      this.#find("altered", id, null, "it has ended, and an earlier checkpoint of it stands beside its last");
     for (const [id, notes] of versions) {
       const session = this.#session(id);
       if (notes.length > 1 || session.twice > 0) this.#versions(id, session, notes);

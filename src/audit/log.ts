@@ -153,7 +153,7 @@ export function auditLog(deps: AuditDeps): AuditLog {
           leaves.push(leaf);
         }
         note = signed(checkpointText({ origin, size: next.size, root: next.root() }));
-        return { leaves, checkpoint: note, size: next.size };
+        return { leaves, checkpoint: note };
       },
       ...(remember && { remember }),
       isLast,

@@ -1,5 +1,5 @@
 import { decodeRow, type RowMac } from "./mac.ts";
-import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "./sql.ts";
 import type { MergedTable } from "./tables.ts";
 
 /**
@@ -45,19 +45,34 @@ export function knownColumns(mac: RowMac, table: MergedTable, row: SqlRow): read
 export const ofTable = (from: "aside" | "temp.x_aside"): string =>
   `select ${ASIDE_COLUMNS.join(", ")}, mac from ${from} where tbl = ? and part = 0`;
 
-/** Puts rows of tables that a heart has from now on in their place. Inside a transaction; the books count both alike. */
+/**
+ * Puts rows of tables that this version knows in their place; what does not fit there stays aside. Inside a transaction; the books of streams count both
+ * alike.
+ */
 export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly MergedTable[]): void {
   for (const table of tables) {
     const names = [...table.columns, "mac"];
-    for (const row of db.all(ofTable("aside"), table.name)) {
-      const columns = knownColumns(mac, table, row);
-      if (columns === null) continue;
-      db.run(
-        `insert into ${table.name} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`,
-        ...columns,
-        mac.seal(table.name, columns),
-      );
-      db.run("delete from aside where actor = ? and seq = ?", row["actor"] ?? null, row["seq"] ?? null);
-    }
+    const put = `insert or ignore into ${table.name} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
+    db.each(
+      ofTable("aside"),
+      (row) => {
+        const columns = knownColumns(mac, table, row);
+        if (columns !== null) putFitting(db, put, [...columns, mac.seal(table.name, columns)]);
+      },
+      table.name,
+    );
+    const isThere = `select 1 from ${table.name} t indexed by ${table.dot} where t.actor = aside.actor and t.seq = aside.seq`;
+    db.run(`delete from aside where tbl = ? and part = 0 and exists (${isThere})`, table.name);
+  }
+}
+
+/** A seal says who wrote a row, not that it fits its table: false where it does not. */
+export function putFitting(db: SqlDatabase, sql: string, values: readonly SqlValue[]): boolean {
+  try {
+    db.run(sql, ...values);
+    return true;
+  } catch (error) {
+    if (!(error instanceof SqlError) || !/^SQLITE_(?:CONSTRAINT|MISMATCH)/.test(error.code)) throw error;
+    return false;
   }
 }

@@ -1,14 +1,13 @@
 import { err, ok, type Result } from "../lib/result.ts";
 import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
-import { leavesIn } from "./leaf-groups.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartDeps } from "./ports.ts";
-import { EVERY_BEGINNING, EVERY_LEAF, LEAVES, OF_SESSION, RECENT } from "./leaf-rows.ts";
-import { liveHeads } from "./live-heads.ts";
-import { isExactSchema, READ_ONLY_PRAGMAS } from "./schema.ts";
+import { EVERY_BEGINNING, EVERY_LEAF, inVersion, leavesOf, leavesUnder, OF_SESSION, RECENT } from "./leaf-rows.ts";
+import { leftBehind, liveHeads } from "./live-heads.ts";
+import { isExactSchema, READ_ONLY_PRAGMAS, versionOf } from "./schema.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
 import { refuseFile } from "./merge/source.ts";
-import { LEAF, Namespace } from "./tables.ts";
+import { Namespace } from "./tables.ts";
 import { bodyHash } from "./rows.ts";
 
 /** A leaf as it lies in a file. */
@@ -39,6 +38,8 @@ export interface AuditFile extends Disposable {
   recent(limit: number): readonly LeafRow[];
   /** Signed notes by their keys; a key is a session, or a session and something that tells a second version. */
   checkpoints(): readonly { readonly key: string; readonly actor: number; readonly note: string }[];
+  /** Sessions that have ended and have an earlier checkpoint of the time before beside it, which no writer leaves. */
+  leftBehind(): readonly string[];
   /** Whether a payload is the one of this hash; null when it is gone. */
   isPayload(id: string, hash: string): boolean | null;
   payload(id: string): string | null;
@@ -99,58 +100,59 @@ function reading(db: SqlDatabase, file: string, heart: string, { crypto }: Pick<
       throw new HeartFailure(heartErrorOf(error, file));
     }
   };
-  /** What a heart of this version has. */
-  const tables = Number(safely(() => db.get("pragma user_version"))?.["user_version"] ?? 0) < LEAF.since ? 1 : 2;
-  const last = (table: "entry" | "leaf"): number => Number(db.get(`select max(n) as n from ${table}`)?.["n"] ?? 0);
-  const [older, newer] = safely(() => [last("entry"), tables === 1 ? 0 : last("leaf")] as const);
-  /** A row holds one leaf or several. */
-  const leavesOf = ({ session: id, actor, leaves }: SqlRow): readonly LeafRow[] => {
-    if (!(id instanceof Uint8Array) || typeof leaves !== "string") return [];
-    const session = id.toHex();
-    return leavesIn(leaves).map((leaf) => ({ session, actor: Number(actor), leaf }));
+  const version = safely(() => versionOf(db));
+  const last = (table: string): number => Number(db.get(`select max(n) as n from ${table}`)?.["n"] ?? 0);
+  const lengths = safely(() => inVersion(["entry", "leaf"], version).map(last));
+  const rowsOf = (row: SqlRow): readonly LeafRow[] => {
+    const { session, actor } = row;
+    return session instanceof Uint8Array ? leavesOf(row).map((leaf) => ({ session: session.toHex(), actor: Number(actor), leaf })) : [];
   };
-  const walk = (statements: readonly string[], visit: (row: SqlRow, before: number) => void, ...params: readonly SqlValue[]): void =>
-    safely(() => statements.slice(0, tables).forEach((sql, i) => db.each(sql, (row) => visit(row, i * older), ...params)));
+  /** `done`: rows by then, of both tables. */
+  const walk = (pair: Parameters<typeof inVersion>[0], visit: (row: SqlRow, done: number) => void, ...params: readonly SqlValue[]): void =>
+    safely(() =>
+      inVersion(pair, version).forEach((sql, i) =>
+        db.each(sql, (row) => visit(row, Number(row["n"]) + (i === 0 ? 0 : (lengths[0] ?? 0))), ...params),
+      ),
+    );
   const bodyOf = (id: string): SaltedText | null => {
     const { salt, body } = (ID.test(id) ? safely(() => db.get(PAYLOAD, Uint8Array.fromHex(id))) : null) ?? {};
     return salt instanceof Uint8Array && typeof body === "string" ? { salt, body } : null;
   };
   return {
     heart,
-    rows: older + newer,
+    rows: lengths.reduce((sum, length) => sum + length, 0),
     each: (visit) =>
-      walk(EVERY_LEAF, (row, before) => {
-        for (const leaf of leavesOf(row)) visit(leaf, before + Number(row["n"]));
+      walk(EVERY_LEAF, (row, done) => {
+        for (const leaf of rowsOf(row)) visit(leaf, done);
       }),
     beginnings: (visit) =>
       walk(EVERY_BEGINNING, (row) => {
-        for (const leaf of leavesOf(row).slice(0, 1)) visit(leaf);
+        for (const leaf of rowsOf(row).slice(0, 1)) visit(leaf);
       }),
     session(session) {
       const rows: LeafRow[] = [];
-      walk(OF_SESSION, (row) => rows.push(...leavesOf(row)), Uint8Array.fromHex(session));
+      walk(OF_SESSION, (row) => rows.push(...rowsOf(row)), Uint8Array.fromHex(session));
       return rows;
     },
-    leavesOf(session) {
-      const id = Uint8Array.fromHex(session);
-      const found = tables === 1 ? [] : safely(() => db.all(LEAVES[1], id));
-      return (found.length > 0 ? found : safely(() => db.all(LEAVES[0], session, id))).flatMap(({ leaves }) =>
-        typeof leaves === "string" ? leavesIn(leaves) : [],
-      );
-    },
+    leavesOf: (session) => safely(() => leavesUnder(db, session)),
     recent(limit) {
-      const found = RECENT.slice(0, tables)
+      const found = inVersion(RECENT, version)
         .flatMap((sql) => safely(() => db.all(sql, limit)))
         .toSorted((a, b) => Number(b["hlc"]) - Number(a["hlc"]))
-        .flatMap((row) => leavesOf(row).toReversed());
+        .flatMap((row) => rowsOf(row).toReversed());
       return [...new Map(found.map((row) => [row.leaf, row])).values()].slice(0, limit);
     },
-    checkpoints: () => [
-      ...safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(({ k, v, actor }) =>
-        typeof k === "string" && typeof v === "string" ? [{ key: k, actor: Number(actor), note: v }] : [],
-      ),
-      ...safely(() => liveHeads(db, null)).map(({ session, actor, note }) => ({ key: session, actor, note })),
-    ],
+    checkpoints() {
+      const registers = safely(() => db.all("select k, v, actor from cell where ns = ? and v is not null", Namespace.AUDIT)).flatMap(
+        ({ k, v, actor }) => (typeof k === "string" && typeof v === "string" ? [{ key: k, actor: Number(actor), note: v }] : []),
+      );
+      const ended = new Set(registers.map(({ key }) => key));
+      const live = safely(() => liveHeads(db, null)).flatMap(({ session, actor, note }) =>
+        ended.has(session) ? [] : [{ key: session, actor, note }],
+      );
+      return [...registers, ...live];
+    },
+    leftBehind: () => safely(() => leftBehind(db)),
     isPayload(id, hash) {
       const found = bodyOf(id);
       return found === null ? null : bodyHash(found.salt, found.body, crypto).toHex() === hash;

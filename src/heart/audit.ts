@@ -4,15 +4,16 @@ import { canonicalJson } from "../lib/canonical-json.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import { cellsUnder, getCell, putCell } from "./cells.ts";
 import type { SaltedText } from "./audit-file.ts";
-import { insertEntry, type EntryKind } from "./entries.ts";
+import { insertEntry } from "./entries.ts";
 import type { Hlc } from "./hlc.ts";
-import { groupLeaves, leavesIn } from "./leaf-groups.ts";
-import { BEGINNING, beginsAnew, LEAVES, NEWER_BEGINNINGS, OF_SESSION } from "./leaf-rows.ts";
+import { groupLeaves } from "./leaf-groups.ts";
+import { beginningOf, beginsAnew, leavesOf, leavesUnder, NEWER_BEGINNINGS, OF_SESSION } from "./leaf-rows.ts";
 import { dropHead, headKey, headText, liveHead, liveHeads } from "./live-heads.ts";
 import { readMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import { bodyHash } from "./rows.ts";
-import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
+import { versionOf } from "./schema.ts";
+import type { SqlDatabase, SqlValue } from "./sql.ts";
 import { LEAF, Namespace } from "./tables.ts";
 import { transactIn, type TypedStore } from "./typed-store.ts";
 import type { Stamps } from "./writer.ts";
@@ -24,7 +25,10 @@ import type { Stamps } from "./writer.ts";
  * A session's leaves are all of one writing session (`actor`), so that the index of dots finds them.
  */
 export interface HeartAudit {
-  /** One durable commit for all of them. `"moved"`: another file was put in place of the heart, or it was opened anew; nothing was written. */
+  /**
+   * One durable commit for all of them. `"moved"`: the session does not stand as this writing session left it (another file was put in place of the heart,
+   * a merge brought the session's end or another version of it); nothing was written.
+   */
   append(batch: LeafBatch): Result<"written" | "moved", HeartError>;
   /** The leaves of a session as they were stored, the oldest first. */
   leaves(session: string): readonly string[];
@@ -66,11 +70,7 @@ export interface LeafBatch {
   /** One for each leaf; null for a leaf without one. */
   readonly payloads: readonly ({ readonly body: string; readonly label: Label } | null)[];
   /** Must not have effects: the commit may fail. */
-  readonly make: (places: readonly LeafPlace[]) => {
-    readonly leaves: readonly string[];
-    readonly checkpoint: string;
-    readonly size: number;
-  };
+  readonly make: (places: readonly LeafPlace[]) => { readonly leaves: readonly string[]; readonly checkpoint: string };
   /** With a session's first batch: what the next beginning has to look at, beside this session. */
   readonly remember?: readonly string[];
   /** The session ends with it: its checkpoint becomes a register, which is merged. */
@@ -89,22 +89,21 @@ interface Left {
   readonly session: string;
   readonly note: string;
   readonly actor: number;
+  /** Of the heart, as `Stamps` say. */
+  readonly epoch: number;
 }
 
-const KIND: EntryKind = "skill";
 const ID = /^[0-9a-f]{32}$/;
 /** Key of the register with the parent's countersignature; no session has this name. */
 export const COSIGNED_CELL = "cosigned";
 /** Key of the note that says which sessions nobody had committed to when this file's last session began. */
 const HEADS = "audit";
 const row = v.pipe(v.number(), v.safeInteger());
-/** `n`: the row of that session's beginning; `older`: the last row of `entry` by then, where a merge may bring beginnings of older versions. */
+/** `n`: a row of that session's first batch; `older`: the last row of `entry` by then, where a merge may bring beginnings of older versions. */
 const Remembered = v.strictObject({ n: row, older: row, session: v.string(), also: v.array(v.string()) });
 
 export function heartAudit(store: TypedStore): HeartAudit {
   const { db, mac, crypto, random } = store;
-  /** Of an older version's heart, which is only read, whoever checks its log asks (`audit-file.ts`). */
-  const reading = <T>(work: () => T, otherwise: T): T => store.reading(work, otherwise, LEAF.since);
   const registerOf = (session: string): string | null => {
     const found = getCell(db, mac, Namespace.AUDIT, session);
     return found === "damaged" ? null : (found?.value ?? null);
@@ -112,8 +111,10 @@ export function heartAudit(store: TypedStore): HeartAudit {
   const checkpointOf = (session: string): string | null => registerOf(session) ?? liveHead(db, mac, session)?.note ?? null;
   const putRegister = (stamps: Stamps, key: string, value: string): void =>
     putCell(db, store.sealing(), stamps, { ns: Namespace.AUDIT, key, value, label: BOTTOM });
+  /** A beginning has a row of its own: a start looks at nothing else. */
   const putLeaves = (stamps: Stamps, session: Uint8Array, leaves: readonly string[]): void => {
-    for (const group of groupLeaves(leaves)) {
+    const alone = leaves.slice(0, beginsAnew(leaves[0] ?? "") ? 1 : 0);
+    for (const group of [...alone, ...groupLeaves(leaves.slice(alone.length))]) {
       const columns: SqlValue[] = [session, stamps.stamp(0), stamps.actor, stamps.seq(), group];
       db.run(INSERT, ...columns, store.sealing().seal(LEAF.name, columns));
     }
@@ -121,8 +122,8 @@ export function heartAudit(store: TypedStore): HeartAudit {
   /** As this process left it with its last batch. */
   let own: Left | null = null;
   /** Whether the session stands as its last batch left it, by this writing session's hand. */
-  const stands = ({ session, after }: LeafBatch, { actor, isUndisturbed }: Stamps): boolean => {
-    if (isUndisturbed && after !== null && own?.session === session && own.note === after) return own.actor === actor;
+  const stands = ({ session, after }: LeafBatch, { actor, epoch }: Stamps): boolean => {
+    if (after !== null && own?.session === session && own.note === after && own.epoch === epoch) return own.actor === actor;
     const head = liveHead(db, mac, session);
     // A merge that brought the session's end took the note away.
     return (head?.note ?? null) === after && (head === null || head.actor === actor);
@@ -134,24 +135,21 @@ export function heartAudit(store: TypedStore): HeartAudit {
     const keep = ({ body: text, label }: NonNullable<LeafBatch["payloads"][number]>): LeafPlace["payload"] => {
       const salt = random.bytes(16);
       const body = text.toWellFormed();
-      const id = insertEntry(store, stamps, { kind: KIND, body, salt, label, ref, near: ref });
+      const id = insertEntry(store, stamps, { kind: "skill", body, salt, label, ref, near: ref });
       return { hash: bodyHash(salt, body, crypto).toHex(), id };
     };
     const places = payloads.map((payload): LeafPlace => {
       const kept = payload === null ? null : keep(payload);
       return { hlc: stamps.stamp(0), clock: stamps.clock, payload: kept };
     });
-    const { leaves, checkpoint, size } = make(places);
-    // A beginning has a row of its own: a start looks at nothing else.
-    const alone = beginsAnew(leaves[0] ?? "") ? 1 : 0;
-    putLeaves(stamps, ref, leaves.slice(0, alone));
+    const { leaves, checkpoint } = make(places);
+    putLeaves(stamps, ref, leaves);
     if (remember !== undefined) stamps.fact(HEADS, rememberedText(db, session, remember));
-    putLeaves(stamps, ref, alone === 0 ? leaves : leaves.slice(alone));
     if (isLast) {
       putRegister(stamps, session, checkpoint);
       dropHead(db, session);
-    } else stamps.fact(headKey(session), headText({ actor: stamps.actor, note: checkpoint, size }));
-    return { session, note: checkpoint, actor: stamps.actor };
+    } else stamps.fact(headKey(session), headText({ actor: stamps.actor, note: checkpoint }));
+    return { session, note: checkpoint, actor: stamps.actor, epoch: stamps.epoch };
   };
   return {
     append(batch) {
@@ -167,12 +165,11 @@ export function heartAudit(store: TypedStore): HeartAudit {
       if (written.ok) own = left;
       return moved ? ok("moved") : written;
     },
-    leaves: (session) => (ID.test(session) ? reading(() => leavesUnder(db, session), []) : []),
-    beginning: (session) =>
-      ID.test(session) ? reading(() => BEGINNING.flatMap((sql) => read(db, sql, Uint8Array.fromHex(session)))[0] ?? null, null) : null,
-    checkpoint: (session) => reading(() => checkpointOf(session), null),
+    leaves: (session) => (ID.test(session) ? store.reading(() => leavesUnder(db, session), []) : []),
+    beginning: (session) => (ID.test(session) ? store.reading(() => beginningOf(db, session), null) : null),
+    checkpoint: (session) => store.reading(() => checkpointOf(session), null),
     checkpoints: () =>
-      reading(() => {
+      store.reading(() => {
         const ended = cellsUnder(db, mac, Namespace.AUDIT).cells.flatMap(({ key, value }) =>
           value === null || !ID.test(key) ? [] : [[key, value] as const],
         );
@@ -181,17 +178,18 @@ export function heartAudit(store: TypedStore): HeartAudit {
       }, []),
     payload: (id) => store.reading(() => bodyOf(store, id), null),
     newBeginnings: () =>
-      reading(() => {
+      store.reading(() => {
         const note = readMeta(db, HEADS);
         if (note === null || (mac !== null && !mac.verify("meta", [HEADS, note["v"] ?? null], note["mac"] ?? null))) return null;
         const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), Remembered), note["v"]);
         if (!parsed.success) return null;
         const { n, older, session, also } = parsed.output;
         // Row numbers are the file's own: after a repair they are others.
+        if (versionOf(db) < LEAF.since) return null;
         const beginning = db.get("select session from leaf where n = ?", n)?.["session"];
         if (!(beginning instanceof Uint8Array) || beginning.toHex() !== session) return null;
         const leaves = [older, n].flatMap((above, i) =>
-          db.all(NEWER_BEGINNINGS[i] ?? "", above).flatMap((row) => leavesOf(row).slice(0, 1)),
+          db.all(NEWER_BEGINNINGS[i] ?? "", above).flatMap((found) => leavesOf(found).slice(0, 1)),
         );
         return { session, remembered: also, leaves };
       }, null),
@@ -227,17 +225,7 @@ const UNKNOWN: Label = { c: 3, k: ["heart"], i: 0, p: [] };
 
 const isTaken = ({ db }: TypedStore, id: Uint8Array): boolean => db.get("select 1 from entry where id = ?", id) !== null;
 
-const leavesOf = ({ leaves }: SqlRow): readonly string[] => (typeof leaves === "string" ? leavesIn(leaves) : []);
-const read = (db: SqlDatabase, sql: string, ...params: readonly SqlValue[]): readonly string[] => db.all(sql, ...params).flatMap(leavesOf);
-
-/** Of one session, by the index; they lie in one of the tables. */
-function leavesUnder(db: SqlDatabase, session: string): readonly string[] {
-  const id = Uint8Array.fromHex(session);
-  const found = read(db, LEAVES[1], id);
-  return found.length > 0 ? found : read(db, LEAVES[0], session, id);
-}
-
-/** Just after the beginning's row was put there. */
+/** Just after the first rows of the session were put there. */
 function rememberedText(db: SqlDatabase, session: string, also: readonly string[]): string {
   const { n = 0, older = 0 } = db.get("select last_insert_rowid() as n, (select coalesce(max(n), 0) from entry) as older") ?? {};
   return canonicalJson({ n: Number(n), older: Number(older), session, also: [...also] });

@@ -14,22 +14,37 @@ import { Namespace } from "./tables.ts";
 export interface LiveHead {
   /** The writing session that the leaves are of. */
   readonly actor: number;
+  /** Its second line is the number of leaves. */
   readonly note: string;
-  /** Leaves. */
-  readonly size: number;
 }
 
 const PREFIX = "head:";
 /** What follows every key that begins so. */
 const END = "head;";
 const SESSION = /^[0-9a-f]{32}$/;
-const natural = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-const Head = v.pipe(v.string(), v.parseJson(), v.strictObject({ actor: natural, note: v.string(), size: natural }));
+const Head = v.pipe(
+  v.string(),
+  v.parseJson(),
+  v.strictObject({
+    actor: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
+    note: v.pipe(
+      v.string(),
+      v.check((note) => sizeOf(note) > 0),
+    ),
+  }),
+);
 
 export const headKey = (session: string): string => `${PREFIX}${session}`;
+const sessionOf = (row: SqlRow): string => String(row["k"]).slice(PREFIX.length);
 
 /** In canonical form. */
-export const headText = ({ actor, note, size }: LiveHead): string => `{"actor":${actor},"note":${JSON.stringify(note)},"size":${size}}`;
+export const headText = ({ actor, note }: LiveHead): string => `{"actor":${actor},"note":${JSON.stringify(note)}}`;
+
+/** Leaves that a checkpoint is over; 0 for what is none. */
+export function sizeOf(note: string): number {
+  const [, size = ""] = note.split("\n", 2);
+  return /^[1-9]\d{0,14}$/.test(size) ? Number(size) : 0;
+}
 
 /** Null for what this version does not understand. */
 export function parseHead(value: SqlValue | undefined): LiveHead | null {
@@ -40,43 +55,59 @@ export function parseHead(value: SqlValue | undefined): LiveHead | null {
 /** `mac` is null where the keys are missing: notes are then taken as they are. */
 export function liveHead(db: SqlDatabase, mac: RowMac | null, session: string): LiveHead | null {
   const row = db.get("select k, v, mac from meta where k = ?", headKey(session));
-  return row === null ? null : headOf(row, mac);
+  return row !== null && isSealed(row, mac) ? parseHead(row["v"]) : null;
 }
 
 /** Of all sessions. */
 export function liveHeads(db: SqlDatabase, mac: RowMac | null): readonly (LiveHead & { readonly session: string })[] {
   return db.all("select k, v, mac from meta where k >= ? and k < ?", PREFIX, END).flatMap((row) => {
-    const session = String(row["k"]).slice(PREFIX.length);
-    const head = SESSION.test(session) ? headOf(row, mac) : null;
-    return head === null ? [] : [{ ...head, session }];
+    const head = SESSION.test(sessionOf(row)) && isSealed(row, mac) ? parseHead(row["v"]) : null;
+    return head === null ? [] : [{ ...head, session: sessionOf(row) }];
   });
 }
 
+const isSealed = (row: SqlRow, mac: RowMac | null): boolean =>
+  mac === null || mac.verify("meta", [row["k"] ?? null, row["v"] ?? null], row["mac"] ?? null);
+
 export const dropHead = (db: SqlDatabase, session: string): void => void db.run("delete from meta where k = ?", headKey(session));
 
-function headOf(row: SqlRow, mac: RowMac | null): LiveHead | null {
-  const { k, v: value = null, mac: seal = null } = row;
-  return mac === null || mac.verify("meta", [k ?? null, value], seal) ? parseHead(value) : null;
-}
+const ENDED = `k >= '${PREFIX}' and k < '${END}' and exists
+  (select 1 from cell c where c.ns = '${Namespace.AUDIT}' and c.k = substr(meta.k, ${PREFIX.length + 1}))`;
 
-/** Sessions under way, or cut off, in another file; more is nobody's. */
-const MOST = 10_000;
-
-/** In a merge, once the rows are in: what the attached file knows of sessions that had not ended there. Throws `HeartFailure` where that was altered. */
-export function carryHeads(db: SqlDatabase, mac: RowMac, file: string): void {
-  for (const row of db.all("select k, v, mac from s.meta where k >= ? and k < ? limit ?", PREFIX, END, MOST)) {
-    const key = String(row["k"]);
-    const session = key.slice(PREFIX.length);
-    const theirs = headOf(row, mac);
-    if (theirs === null || !SESSION.test(session))
-      throw refused(file, `the head of session ${JSON.stringify(session.slice(0, 40))} was altered`);
-    if (theirs.size > (liveHead(db, mac, session)?.size ?? 0)) writeMeta(db, mac, [key, row["v"] ?? null]);
-  }
-  dropEnded(db);
-}
+/** Sessions that have ended and have a note all the same: the same commit takes it away, so somebody put an earlier one back. */
+export const leftBehind = (db: SqlDatabase): readonly string[] => db.all(`select k from meta where ${ENDED}`).map(sessionOf);
 
 /** Notes of sessions whose end came from elsewhere. */
-export function dropEnded(db: SqlDatabase): void {
-  const ended = "select 1 from main.cell c where c.ns = ? and c.k = substr(main.meta.k, ?)";
-  db.run(`delete from main.meta where k >= ? and k < ? and exists (${ended})`, PREFIX, END, Namespace.AUDIT, PREFIX.length + 1);
+export const dropEnded = (db: SqlDatabase): void => void db.run(`delete from main.meta where ${ENDED}`);
+
+interface CarriedHead {
+  readonly session: string;
+  readonly size: number;
+  readonly value: SqlValue;
+}
+
+/**
+ * What the attached file knows of sessions that have not ended there. Of a form that this version does not understand: left out. `most`: rows of its
+ * streams, which a session has one of at least. Throws `HeartFailure` where a note is not what was written.
+ */
+export function readHeads(
+  db: SqlDatabase,
+  mac: RowMac,
+  { file, most }: { readonly file: string; readonly most: number },
+): readonly CarriedHead[] {
+  const rows = db.all("select k, v, mac from s.meta where k >= ? and k < ? limit ?", PREFIX, END, most + 1);
+  if (rows.length > most) throw refused(file, "it has notes of more sessions than it can have");
+  return rows.flatMap((row) => {
+    const session = sessionOf(row);
+    if (!isSealed(row, mac)) throw refused(file, `the note of session ${JSON.stringify(session.slice(0, 40))} was altered`);
+    const head = SESSION.test(session) ? parseHead(row["v"]) : null;
+    return head === null ? [] : [{ session, size: sizeOf(head.note), value: row["v"] ?? null }];
+  });
+}
+
+/** The longer of two notes stays; none does of a session that has ended. */
+export function keepHeads(db: SqlDatabase, mac: RowMac, heads: readonly CarriedHead[]): void {
+  for (const { session, size, value } of heads)
+    if (size > sizeOf(liveHead(db, mac, session)?.note ?? "")) writeMeta(db, mac, [headKey(session), value]);
+  dropEnded(db);
 }

@@ -9,7 +9,7 @@ import type { Heart, HeartError } from "./port.ts";
 import type { FileError, FileFacts, HeartDeps } from "./ports.ts";
 import type { HeartParts } from "./parts.ts";
 import { HeartReader } from "./reader.ts";
-import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "./schema.ts";
+import { isEmpty, isExactSchema, judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION, versionOf } from "./schema.ts";
 import type { SqlDatabase } from "./sql.ts";
 import { HeartStore } from "./store.ts";
 import { rebuildStreams } from "./streams.ts";
@@ -147,9 +147,11 @@ function connectStored(opening: Opening, key: HeartKey): Result<SqlDatabase, Hea
     // Not a byte of another heart is changed: whose it is comes first.
     const ours = checkIdentity(opening, db, key);
     if (!ours.ok) return ours;
-    if (outdated.value) upgrade(db, rowMac(deps.crypto, key.key));
+    // Before it is brought up: statements of ours do what they say in tables of ours alone.
     const sound = check(opening, db, key);
-    return sound.ok ? ok(db) : sound;
+    if (!sound.ok) return sound;
+    if (outdated.value) upgrade(db, rowMac(deps.crypto, key.key));
+    return ok(db);
   });
 }
 
@@ -354,8 +356,6 @@ function checkIdentity({ deps, file }: Opening, db: SqlDatabase, key: HeartKey |
   }
   return ok(key.heart);
 }
-
-const versionOf = (db: SqlDatabase): number => Number(db.get("pragma user_version")?.["user_version"] ?? 0);
 
 /** Opens, and closes again unless `work` succeeds. */
 function withDatabase<T>(

@@ -62,6 +62,9 @@ export function judgeHeader(head: Uint8Array): HeaderVerdict {
   return version > SCHEMA_VERSION ? { kind: "newer", version } : { kind: "heart", version };
 }
 
+/** Of the connected heart; 0 for a file that is none yet. */
+export const versionOf = (db: SqlDatabase): number => Number(db.get("pragma user_version")?.["user_version"] ?? 0);
+
 export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlite_schema limit 1") === null;
 
 /**
@@ -69,7 +72,7 @@ export const isEmpty = (db: SqlDatabase): boolean => db.get("select 1 from sqlit
  * else than they say. Tables of SQLite's own (`sqlite_stat1`) are left alone.
  */
 export function isExactSchema(db: SqlDatabase, { sql, crypto }: Pick<HeartDeps, "sql" | "crypto">): boolean {
-  const version = Number(db.get("pragma user_version")?.["user_version"] ?? 0);
+  const version = versionOf(db);
   const found = objectsOf(db);
   if (schemaDigest(found, crypto) === SCHEMA_DIGESTS[version - 1]) return true;
   using fresh = sql.open(":memory:", { create: true, readOnly: false });

@@ -66,7 +66,7 @@ export const INCIDENT = register("incident", ["kind", "severity", "actor"], ["ki
 /** In the order in which a merge takes them: what forbids comes before what it forbids. */
 export const MERGED: readonly MergedTable[] = [ACTOR, REDACTION, MESSAGE, ENTRY, LEAF, CELL, TASK_REMOVE, TASK_DOT, INCIDENT];
 
-/** Those that a heart of this version has. */
+/** Those that a heart of this version has, from the second on; the first merged nothing. */
 export const mergedAt = (version: number): readonly MergedTable[] => MERGED.filter(({ since }) => since <= version);
 
 /** Namespaces of `cell`. */

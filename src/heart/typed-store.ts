@@ -4,6 +4,7 @@ import { heartErrorOf, HeartFailure, rollback } from "./failure.ts";
 import type { RowMac } from "./mac.ts";
 import type { HeartError } from "./port.ts";
 import type { HeartCrypto } from "./ports.ts";
+import { versionOf } from "./schema.ts";
 import type { SqlDatabase } from "./sql.ts";
 import type { Stamps, WritingSession } from "./writer.ts";
 
@@ -21,9 +22,9 @@ export interface TypedStore {
   sealing(): RowMac;
   /**
    * Runs `work` on one state of the file, whatever other processes commit meanwhile; `otherwise` where a heart of an older version, which is
-   * only read, has no such table: `since` brought it. Not inside a transaction. Throws `HeartFailure`.
+   * only read, has no such table. Not inside a transaction. Throws `HeartFailure`.
    */
-  reading<T>(work: () => T, otherwise: T, since?: number): T;
+  reading<T>(work: () => T, otherwise: T): T;
 }
 
 export function typedStore(parts: Omit<TypedStore, "sealing" | "reading">): TypedStore {
@@ -34,10 +35,10 @@ export function typedStore(parts: Omit<TypedStore, "sealing" | "reading">): Type
       if (mac === null) throw new Error("a heart without keys is not written");
       return mac;
     },
-    reading(work, otherwise, since = 2) {
+    reading(work, otherwise) {
       try {
         db.exec("begin");
-        const known = Number(db.get("pragma user_version")?.["user_version"] ?? 0) >= since;
+        const known = versionOf(db) >= 2;
         const result = known ? work() : otherwise;
         db.exec("commit");
         return result;

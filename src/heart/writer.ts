@@ -15,8 +15,8 @@ export interface Stamps {
   readonly actor: number;
   /** Bits of `ClockFault`: what this writing session found wrong with the host's clock. */
   readonly clock: number;
-  /** Nobody has written to the heart since this writing session's last transaction, in which `work` of the same kind may rely on what it left. */
-  readonly isUndisturbed: boolean;
+  /** Another number once anybody else has written to the heart: what is remembered of it holds under the number that it was written under. */
+  readonly epoch: number;
   /** The next number of this writing session's stream: for one row that this transaction writes. */
   seq(): number;
   /** Says that a row was replaced or removed, which its stream then no longer counts; `null` when there was none. */
@@ -52,6 +52,7 @@ export class WritingSession {
   /** A clock leap that an earlier writing session noted; `undefined` before the first write. */
   #leap: Millis | null | undefined = undefined;
   #commits = 0;
+  #epoch = 0;
   /** What the last commit left, and how it is known that it still stands. */
   #left: (Stands & Untouched) | null = null;
   #failed: HeartError | null = null;
@@ -135,7 +136,7 @@ export class WritingSession {
       faults: this.#faults,
       last: stands.last,
       leap: leap as Millis | null,
-      isUndisturbed: stands === this.#left,
+      epoch: this.#epoch,
       first: this.#seq === 0,
     };
   }
@@ -144,6 +145,7 @@ export class WritingSession {
   #stands({ version, changes }: Untouched): Stands {
     const left = this.#left;
     if (left !== null && version === left.version && changes === left.changes) return left;
+    this.#epoch++;
     const row = this.#db.get(STANDS, this.#actor) ?? {};
     const { mac, file } = this.#env;
     return {
@@ -198,7 +200,7 @@ interface State {
   readonly faults: number;
   readonly last: Hlc;
   readonly leap: Millis | null;
-  readonly isUndisturbed: boolean;
+  readonly epoch: number;
   /** No transaction of this writing session was committed yet. */
   readonly first: boolean;
 }
@@ -213,7 +215,7 @@ interface Finished {
 
 class Transaction implements Stamps {
   readonly actor: number;
-  readonly isUndisturbed: boolean;
+  readonly epoch: number;
   readonly #db: SqlDatabase;
   readonly #env: WriterEnvironment;
   readonly #before: State;
@@ -231,7 +233,7 @@ class Transaction implements Stamps {
     this.#env = env;
     this.#before = before;
     this.actor = before.actor;
-    this.isUndisturbed = before.isUndisturbed;
+    this.epoch = before.epoch;
     this.#seq = before.seq;
     this.#last = before.last;
     this.#wall = reading.wall;

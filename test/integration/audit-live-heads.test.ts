@@ -8,7 +8,8 @@ import { forksBetween } from "../../src/cli/audit-forks.ts";
 import { repairHeart } from "../../src/heart/care/repair.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
-import { liveHeads } from "../../src/heart/live-heads.ts";
+import { liveHeads, sizeOf } from "../../src/heart/live-heads.ts";
+import { writeMeta } from "../../src/heart/meta.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { anchorOf, intent, judged, logIn, sitting, type Stage, Thief } from "../support/audit-forge.ts";
 import { BUILD, miscounted, must, openIn, placeIn, raw } from "../support/heart.ts";
@@ -35,7 +36,7 @@ function cutOff(folder: string, calls: number): string {
 }
 const heads = (folder: string) => {
   using db = raw(folder);
-  return liveHeads(db, null).map(({ session, size }) => `${session}:${size}`);
+  return liveHeads(db, null).map(({ session, note }) => `${session}:${sizeOf(note)}`);
 };
 const registers = (folder: string) => {
   using db = raw(folder);
@@ -108,6 +109,32 @@ describe("in a merge", () => {
     isWhole(two);
   });
 
+  test("of copies that have the same otherwise, one that lost a note has it back", () => {
+    const session = cutOff(one, 2);
+    clone(one, two);
+    {
+      using db = raw(two);
+      db.run("delete from meta where k = ?", `head:${session}`);
+    }
+    expect(judged(two).verdict).toBe("altered");
+    expect(take(two, one).same).toBe(true);
+    expect(heads(two)).toEqual([`${session}:3`]);
+    isWhole(two);
+  });
+
+  test("a note of another form is left where it is, and the rest is taken", () => {
+    clone(one, two);
+    const session = cutOff(one, 2);
+    {
+      using thief = new Thief(stageOf(one), join(dir.path, "temp"));
+      writeMeta(thief.db, thief.mac, ["head:of another kind", "x"], [`head:${"0".repeat(32)}`, '{"form":2}']);
+    }
+    cpSync(placeIn(join(dir.path, "temp")).file, placeIn(one).file);
+    take(two, one);
+    expect(heads(two)).toEqual([`${session}:3`]);
+    isWhole(two);
+  });
+
   test("a copy that knew nothing of the session has its note and its entries", () => {
     clone(one, two);
     const session = cutOff(one, 3);
@@ -143,7 +170,7 @@ describe("in a merge", () => {
     const session = cutOff(one, 2);
     {
       using db = raw(one);
-      db.run("update meta set v = replace(v, '\"size\":3', '\"size\":9') where k = ?", `head:${session}`);
+      db.run("update meta set v = replace(v, '\\n3\\n', '\\n9\\n') where k = ?", `head:${session}`);
     }
     const merged = heartCopies(heartDeps(), placeIn(two), BUILD).merge(placeIn(one).file, { dryRun: false });
     expect(merged).toMatchObject({ ok: false, error: { kind: "damaged" } });
@@ -185,8 +212,11 @@ test("a repair keeps no note of a session that ended, wherever a page of the tim
   using db = raw(one);
   const note = db.get("select k, v, mac from meta where k = ?", `head:${session}`);
   must(log.end("done"));
+  // As anybody can who has an earlier copy of the file.
   db.run("insert into meta (k, v, mac) values (?, ?, ?)", note?.["k"] ?? null, note?.["v"] ?? null, note?.["mac"] ?? null);
   db[Symbol.dispose]();
+  expect(judged(one).verdict).toBe("altered");
+  expect(must(verifyHeart(heartDeps(), placeIn(one))).faults).toMatchObject([{ kind: "note", where: session }]);
   heart[Symbol.dispose]();
   const target = join(dir.path, "repaired.sqlite");
   must(repairHeart(heartDeps(), placeIn(one), target));
@@ -201,7 +231,7 @@ test("a session is gone on with by the writing session that began it, and by no 
     session,
     after,
     payloads: [null],
-    make: () => ({ leaves: [`{"no":"entry","seq":${size}}`], checkpoint: `log\n${size}\n`, size }),
+    make: () => ({ leaves: [`{"no":"entry","seq":${size}}`], checkpoint: `log\n${size}\n` }),
   });
   using here = openIn(one);
   using there = openIn(one);
@@ -234,7 +264,17 @@ type Attack = readonly [name: string, expected: Verdict, attack: (thief: Thief, 
 const BY_A_THIEF: readonly Attack[] = [
   ["its note is gone", "altered", (t, s) => t.setHead(s, null)],
   ["its note is another session's", "key", (t, s) => t.setHead(s, { ...headOf(t, s), note: t.note(otherThan(t, s)) })],
-  ["its note is nothing that was signed", "key", (t, s) => t.setHead(s, { ...headOf(t, s), note: "nothing" })],
+  ["its note is nothing that was signed", "key", (t, s) => t.setHead(s, { ...headOf(t, s), note: "nothing\n3\n" })],
+  ["its note is of no size", "altered", (t, s) => t.setHead(s, { ...headOf(t, s), note: "nothing" })],
+  [
+    "a session that ended has an earlier checkpoint beside its last",
+    "altered",
+    (t) => {
+      const ended = otherThan(t, "");
+      const leaves = t.rows(ended).map(({ leaf }) => leaf);
+      t.setHead(ended, { actor: t.actor(ended), note: t.sign(ended, keyOf(ended), leaves.slice(0, 2)) });
+    },
+  ],
   ["its note is no note of ours", "altered", (t, s) => void t.db.run("update meta set v = '{}' where k = ?", `head:${s}`)],
   ["its last entry is gone", "truncated", (t, s) => t.remove(s, 2)],
   ["an entry is another", "altered", (t, s) => t.edit(s, 1, { object: "x" })],
@@ -248,7 +288,7 @@ const BY_MORE_THAN_A_THIEF: readonly Attack[] = [
   ["an entry is another, and signed", "altered", (t, s) => (t.edit(s, 1, { object: "x" }), resign(t, s, 3))],
   ["all of it is gone", "truncated", (t, s) => (t.rows(s).forEach(({ entry }) => t.remove(s, entry.seq)), t.setHead(s, null))],
 ];
-const headOf = (t: Thief, session: string) => t.head(session) ?? { actor: 1, note: "", size: 1 };
+const headOf = (t: Thief, session: string) => t.head(session) ?? { actor: 1, note: "" };
 const otherThan = (t: Thief, session: string): string =>
   String(t.db.get("select k from cell where ns = 'audit' and k <> ? limit 1", session)?.["k"]);
 const keyOf = (session: string): SigningKey => {
@@ -258,7 +298,7 @@ const keyOf = (session: string): SigningKey => {
 };
 function resign(t: Thief, session: string, size: number): void {
   const leaves = t.rows(session).map(({ leaf }) => leaf);
-  t.setHead(session, { ...headOf(t, session), note: t.sign(session, keyOf(session), leaves.slice(0, size)), size });
+  t.setHead(session, { ...headOf(t, session), note: t.sign(session, keyOf(session), leaves.slice(0, size)) });
 }
 
 function attacked(attack: Attack[2], anchored: boolean): Verdict {

@@ -159,9 +159,13 @@ describe("the audit log", () => {
     expect(faultsOf(heart, second.session)).toEqual([]);
   });
 
-  test.each([false, true])(
-    "a checkpoint that another hand wrote under an open log stays as it is: the log begins anew (two logs: %p)",
-    (two) => {
+  test.each([
+    [false, false],
+    [true, false],
+    [false, true],
+  ])(
+    "a checkpoint that another hand wrote under an open log stays as it is: the log begins anew (two logs: %p, something written in between: %p)",
+    (two, later) => {
       using heart = openIn(dir.path);
       const open = logOf(heart);
       const first = intent(open);
@@ -173,6 +177,8 @@ describe("the audit log", () => {
         db.run("update meta set mac = zeroblob(16) where k = ?", `head:${first.session}`);
       }
       const before = heart.audit.leaves(first.session);
+      // Something else of the same writing session comes in between, which sees that somebody wrote.
+      if (later) must(heart.memory.remember("x", "y", { c: 1, k: [], i: 3, p: [] }));
       const after = intent(open);
       expect(after.session).not.toBe(first.session);
       expect(heart.audit.leaves(first.session)).toEqual(before);

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
 import { forksBetween } from "../../src/cli/audit-forks.ts";
+import { repairHeart } from "../../src/heart/care/repair.ts";
 import { restoreHeart } from "../../src/heart/care/restore.ts";
 import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { sealAside } from "../../src/heart/aside.ts";
@@ -14,7 +15,7 @@ import { openAuditFile } from "../../src/heart/audit-file.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { anchorOf, intent, judged, logIn, sitting } from "../support/audit-forge.ts";
 import { asVersion2 } from "../support/audit-version2.ts";
-import { BUILD, miscounted, must, openIn, placeIn, raw, talk, texts } from "../support/heart.ts";
+import { BUILD, miscounted, must, openIn, placeIn, raw, refusal, talk, texts } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
 
 /** Hearts of the version before, whose log lies among the entries: they are read as they are, brought up to this version, merged and restored. */
@@ -167,7 +168,6 @@ test("is restored from its backup", () => {
 });
 
 test("that carried leaves of this version aside has them in their place once it is one", () => {
-  const anchor = anchorOf(old);
   using db = raw(old);
   const rows = Number(db.get("select count(*) as n from leaf")?.["n"]);
   db[Symbol.dispose]();
@@ -186,8 +186,10 @@ test("that carried leaves of this version aside has them in their place once it 
   expect(must(verifyHeart(heartDeps(), placeIn(old))).faults.map(({ kind }) => kind)).toEqual(["aside"]);
   using heart = openIn(old);
   expect(seqs(heart.audit.leaves(ended))).toEqual([0, 1, 2, 3, 4, 5]);
-  // The notes of sessions under way are facts of the file that they were written in.
-  expect(anchor.heads.length).toBeGreaterThan(0);
+  // Notes of sessions under way are facts of the file that they were written in: a copy that has them brings them.
+  expect(judged(old).checked.findings).toContainEqual(
+    expect.objectContaining({ kind: "altered", session: cut, detail: "its checkpoint is gone" }),
+  );
 });
 
 test("that carries leaves of this version aside gives them to one as what they are, once", () => {
@@ -230,16 +232,76 @@ test("that carries leaves of this version aside gives them to one as what they a
   expect(merged).toMatchObject({ ok: false, error: { kind: "damaged" } });
 });
 
-test("that can only be read has no log to write to, and says nothing of one", () => {
+test("that can only be read says what is in its log", () => {
   asVersion2(old);
   rmSync(placeIn(old).keysDir, { recursive: true });
   using heart = openIn(old);
   expect(versionOf(old)).toBe(2);
-  expect([heart.audit.leaves(cut), heart.audit.checkpoints(), heart.audit.checkpoint(cut), heart.audit.beginning(cut)]).toEqual([
-    [],
-    [],
-    null,
-    null,
-  ]);
+  expect([seqs(heart.audit.leaves(cut)), seqs([heart.audit.beginning(cut) ?? ""])]).toEqual([[0, 1, 2, 3, 4], [0]]);
+  expect(heart.audit.checkpoint(cut)?.split("\n")[1]).toBe("5");
+  expect(heart.audit.checkpoints().map(({ session }) => session)).toHaveLength(2);
   expect(heart.audit.newBeginnings()).toBeNull();
+});
+
+test("is repaired into one of this version, with its log and what it kept aside of it", () => {
+  for (const leaves of ["entries", "aside"] as const) {
+    const folder = copyOf(`broken ${leaves}`);
+    asVersion2(folder, leaves);
+    const target = join(folder, "repaired.sqlite");
+    must(repairHeart(heartDeps(), placeIn(folder), target));
+    cpSync(target, placeIn(folder).file);
+    expect(versionOf(folder)).toBe(3);
+    expect(must(verifyHeart(heartDeps(), placeIn(folder))).faults).toEqual([]);
+    expect(miscounted(folder)).toEqual([]);
+    using heart = openIn(folder);
+    expect(seqs(heart.audit.leaves(ended))).toEqual([0, 1, 2, 3, 4, 5]);
+    using db = raw(folder);
+    expect(db.get("select count(*) as n from aside")?.["n"]).toBe(0);
+  }
+});
+
+describe("what is done to its log is found", () => {
+  const of = (seq: number): string =>
+    `n = (select e.n from entry e join entry_body b on b.n = e.n where e.kind = 'audit' and b.body like '%"seq":${seq},"session":"' || (select k from cell where ns = 'audit' order by hlc desc limit 1) || '%')`;
+  test.each([
+    [
+      "an entry is another",
+      `update entry_body set body = replace(body, '"operation":"read"', '"operation":"list"') where ${of(1)}`,
+      "altered",
+    ],
+    ["an entry is gone", `delete from entry where ${of(2)}`, "altered"],
+    ["the last is gone", `delete from entry_body where ${of(5)}`, "truncated"],
+    ["an entry is of another kind", `update entry set kind = 'skill' where ${of(3)}`, "altered"],
+    ["an entry is filed elsewhere", `update entry set ref = zeroblob(16) where ${of(3)}`, "altered"],
+    ["a text is empty", `update entry_body set body = '' where ${of(0)}`, "altered"],
+    ["a checkpoint is gone", "delete from cell where ns = 'audit' and hlc = (select max(hlc) from cell where ns = 'audit')", "altered"],
+    [
+      "a checkpoint is of another size",
+      "update cell set v = replace(v, char(10) || '6' || char(10), char(10) || '5' || char(10)) where ns = 'audit'",
+      "altered",
+    ],
+  ] as const)("%s", (_, sql, verdict) => {
+    const anchor = anchorOf(old);
+    asVersion2(old);
+    expect(judged(old, { anchors: [anchor] }).verdict).toBe("sound");
+    {
+      using db = raw(old);
+      expect(db.run(sql).changes).toBeGreaterThan(0);
+    }
+    expect(judged(old, { anchors: [anchor] }).verdict).toBe(verdict);
+    // In a heart that was brought up as well.
+    openIn(old)[Symbol.dispose]();
+    expect(versionOf(old)).toBe(3);
+    expect(judged(old, { anchors: [anchor] }).verdict).toBe(verdict);
+  });
+
+  test("its tables are looked at before anything is written", () => {
+    asVersion2(old);
+    {
+      using db = raw(old);
+      db.exec("create trigger evil after insert on meta begin delete from message; end");
+    }
+    expect(refusal(old)).toBe("damaged");
+    expect(versionOf(old)).toBe(2);
+  });
 });

@@ -36,7 +36,7 @@ export function goOn({ folder, keys, session, actor, key = keys.get(session) }: 
     const leaf = entryText({ ...entry, ...apart, seq: 2, hlc: entry.hlc + 4096, object: "there" } as never);
     thief.insert(session, leaf, hand);
     const leaves = thief.rows(session).map((row) => row.leaf);
-    thief.setHead(session, { actor: hand, note: thief.sign(session, key, leaves), size: leaves.length });
+    thief.setHead(session, { actor: hand, note: thief.sign(session, key, leaves) });
   }
   cpSync(placeIn(temp).file, placeIn(folder).file);
   rmSync(temp, { recursive: true });

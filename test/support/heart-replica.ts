@@ -8,7 +8,7 @@ import { heartCopies, type HeartCopies } from "../../src/heart/copies.ts";
 import { KEY_FILE } from "../../src/heart/key-file.ts";
 import { hlcOf, millisOf, type Hlc } from "../../src/heart/hlc.ts";
 import { leavesIn } from "../../src/heart/leaf-groups.ts";
-import { liveHeads } from "../../src/heart/live-heads.ts";
+import { liveHeads, sizeOf } from "../../src/heart/live-heads.ts";
 import type { MergeReport } from "../../src/heart/merge/merge.ts";
 import { openHeart, type OpenHeart } from "../../src/heart/open.ts";
 import type { HeartDeps } from "../../src/heart/ports.ts";
@@ -287,7 +287,7 @@ export class Fleet implements Disposable {
     const { session, note: after, size: before } = replica.log ?? { session: this.#random.bytes(16).toHex(), note: null, size: 0 };
     const size = before + texts.length;
     const note = `log of ${session}\n${size}\n`;
-    const make = () => ({ leaves: texts, checkpoint: note, size });
+    const make = () => ({ leaves: texts, checkpoint: note });
     const written = must(heart.audit.append({ session, after, payloads: texts.map(() => null), make, isLast: ends }));
     // A merge that ended the writing session: the log begins anew.
     if (written === "moved") {
@@ -890,7 +890,7 @@ function rowsOf(replica: Replica): ReturnType<typeof expectedRows> {
         .all("select session, leaves from leaf")
         .flatMap(({ session, leaves }) => leavesIn(String(leaves)).map((leaf) => `${String(plain(session ?? null))} ${leaf}`)),
     ),
-    heads: sorted(liveHeads(db, null).map(({ session, size }) => `${session} ${size}`)),
+    heads: sorted(liveHeads(db, null).map(({ session, note }) => `${session} ${sizeOf(note)}`)),
     redactions: strings("select distinct target from redaction"),
     texts: [one("select count(*) from message_body"), one("select count(*) from entry_body")],
     streams: strings("select actor || ',' || seq from vv"),

@@ -59,7 +59,7 @@ export function keepLog(heart: OpenHeart, session: string, texts: readonly strin
   for (const [i, text] of texts.entries()) {
     const size = from + i + 1;
     const leaf = size === 1 ? `{"certificate":"${text}"}` : `{"text":"${text}"}`;
-    const make = () => ({ leaves: [leaf], checkpoint: noteOf(size), size });
+    const make = () => ({ leaves: [leaf], checkpoint: noteOf(size) });
     const isLast = ends && i === texts.length - 1;
     const written = must(heart.audit.append({ session, after: size === 1 ? null : noteOf(size - 1), payloads: [null], make, isLast }));
     if (written !== "written") throw new Error("the log went elsewhere");

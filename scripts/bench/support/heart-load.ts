@@ -142,7 +142,7 @@ class BareSession implements Session {
     const result = work({
       actor: this.#actor,
       clock: 0,
-      isUndisturbed: false,
+      epoch: 0,
       seq: () => ++this.#seq,
       replaced: () => undefined,
       fact: () => undefined,

@@ -4,7 +4,7 @@ import { rowMac } from "../mac.ts";
 import type { StoredPlace } from "../open.ts";
 import type { HeartError } from "../port.ts";
 import type { HeartDeps, HeartFiles } from "../ports.ts";
-import { judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
+import { judgeHeader, migrate, PRAGMAS, READ_ONLY_PRAGMAS, SCHEMA_VERSION, versionOf } from "../schema.ts";
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { checkRoom, clearDraft, draftOf, fileHeartError, finishDraft } from "./copy.ts";
 import { keyOf } from "./keys.ts";
@@ -165,6 +165,7 @@ function tryOpen(deps: HeartDeps, file: string, readOnly: boolean): { readonly d
 function walkTables(source: SqlDatabase, salvage: Salvage, size: number, lost: Record<string, number>): boolean {
   let whole = true;
   for (const table of salvage.tables()) {
+    if (!isThere(source, table.name)) continue;
     const sql = `select ${table.columns.join(", ")} from ${table.name}`;
     const done = walk(source, sql, Math.ceil(size / ROW_BYTES), (row) => {
       // Local, and not sealed.
@@ -174,6 +175,16 @@ function walkTables(source: SqlDatabase, salvage: Salvage, size: number, lost: R
     whole &&= done;
   }
   return whole;
+}
+
+/** An older version has fewer tables; where not even that can be read, the walk says so. */
+function isThere(source: SqlDatabase, table: string): boolean {
+  try {
+    return source.get("select 1 from sqlite_schema where name = ?", table) !== null || versionOf(source) >= SCHEMA_VERSION;
+  } catch (error) {
+    if (!(error instanceof SqlError)) throw error;
+    return true;
+  }
 }
 
 function walk(source: SqlDatabase, sql: string, most: number, visit: (row: SqlRow) => void): boolean {

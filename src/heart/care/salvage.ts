@@ -1,4 +1,4 @@
-import { ASIDE_COLUMNS, isSealedAside } from "../aside.ts";
+import { ASIDE_COLUMNS, isSealedAside, takeInAside } from "../aside.ts";
 import { equal, type RowMac } from "../mac.ts";
 import type { Random } from "../../lib/ports.ts";
 import type { HeartCrypto } from "../ports.ts";
@@ -7,7 +7,7 @@ import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.t
 import { countStreams, floorsOf, readStream, rebuildStreams, sumFloors, type Stream } from "../streams.ts";
 import { CELL, ENTRY, MERGED, MESSAGE, type MergedTable } from "../tables.ts";
 import { rebuildTaskOverview } from "../tasks.ts";
-import { dropEnded, parseHead } from "../live-heads.ts";
+import { dropEnded, parseHead, sizeOf } from "../live-heads.ts";
 import { writeMeta } from "../meta.ts";
 
 /** A table of a heart as its file stores it. */
@@ -91,6 +91,8 @@ export class Salvage {
     this.#db.exec(`delete from task_dot where exists (select 1 from task_remove r
       where r.elem = task_dot.elem and r.dot_actor = task_dot.actor and r.dot_seq >= task_dot.seq)`);
     this.#forget();
+    // Of a heart of an older version, which kept aside what this one knows.
+    takeInAside(this.#db, this.#mac, MERGED);
     this.#writeNotes(heart, random);
     const { lost, streams } = this.#reckon();
     if (!this.#hasAllFloors()) this.#raiseFloors(streams);
@@ -156,7 +158,7 @@ export class Salvage {
     if (!this.#isSealed("meta", ["k", "v"], row)) return "altered";
     const [key, value] = [String(row["k"]), row["v"] ?? null];
     const before = this.#notes.get(key);
-    const isLonger = (parseHead(value)?.size ?? 0) > (parseHead(before)?.size ?? 0);
+    const isLonger = sizeOf(parseHead(value)?.note ?? "") > sizeOf(parseHead(before)?.note ?? "");
     if (before !== undefined && !isLonger && !(typeof value === "number" && typeof before === "number" && value > before)) return "known";
     this.#notes.set(key, value);
     return "new";

@@ -4,12 +4,13 @@ import { ASIDE_COLUMNS, isSealedAside } from "../aside.ts";
 import { heartErrorOf, rollback } from "../failure.ts";
 import { HLC_MAX } from "../hlc.ts";
 import { KEY_FILE, KEY_FILE_LIMIT, readKeyFile } from "../key-file.ts";
+import { leftBehind } from "../live-heads.ts";
 import { equal, rowMac, type RowMac } from "../mac.ts";
 import type { StoredPlace } from "../open.ts";
 import type { HeartError } from "../port.ts";
 import type { HeartCrypto, HeartDeps } from "../ports.ts";
 import { bodyHash } from "../rows.ts";
-import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
+import { isExactSchema, judgeHeader, READ_ONLY_PRAGMAS, SCHEMA_VERSION, versionOf } from "../schema.ts";
 import { SqlError, type SqlDatabase, type SqlRow, type SqlValue } from "../sql.ts";
 import { countStreams, digestOf, readStream, readSummary, streamDigest, sumFloors, VV_COLUMNS, type Stream } from "../streams.ts";
 import { CELL, mergedAt, type MergedTable } from "../tables.ts";
@@ -95,7 +96,7 @@ export function verifyHeart(
     db.exec(READ_ONLY_PRAGMAS);
     const id = db.get("select v from meta where k = 'heart'")?.["v"];
     if (id instanceof Uint8Array && id.toHex() !== key.value.heart) return err({ kind: "foreign", path: file });
-    const tables = mergedAt(Number(db.get("pragma user_version")?.["user_version"] ?? 0));
+    const tables = mergedAt(versionOf(db));
     const check = new Check({ db, mac: rowMac(deps.crypto, key.value.key), crypto: deps.crypto, tables, onProgress });
     db.exec("begin");
     check.run(isExactSchema(db, deps));
@@ -192,6 +193,13 @@ class Check {
       this.#fault(kindOfNote(name), "meta", name, `The note "${name}" is not what was written.`);
     }
     for (const name of missing) this.#fault(kindOfNote(name), "meta", name, `The note "${name}" is missing.`);
+    for (const session of leftBehind(this.#db))
+      this.#fault(
+        "note",
+        "meta",
+        session,
+        `Session ${session} of the log has ended, and an earlier checkpoint of it stands beside its last.`,
+      );
   }
 
   #vector(): void {

@@ -1,4 +1,4 @@
-import { ASIDE_COLUMNS, asideColumns, isSealedAside, knownColumns, ofTable, sealAside, type AsideRow } from "../aside.ts";
+import { ASIDE_COLUMNS, asideColumns, isSealedAside, knownColumns, ofTable, putFitting, sealAside, type AsideRow } from "../aside.ts";
 import { hlcOf, type Hlc } from "../hlc.ts";
 import { equal } from "../mac.ts";
 import type { HeartCrypto } from "../ports.ts";
@@ -166,11 +166,14 @@ function stageKept({ db, mac, source }: Stage): void {
   for (const table of MERGED) {
     if (source.shape.tables.some((shape) => shape.table === table)) continue;
     const names = [...table.columns, "mac"];
-    db.exec(`drop table if exists ${staged(table)}; create temp table x_${table.name} (${names.join(", ")})`);
+    const sql = String(db.get("select sql from main.sqlite_schema where type = 'table' and name = ?", table.name)?.["sql"]);
+    // With its constraints, because a seal says who wrote a row and not that it fits.
+    db.exec(`drop table if exists ${staged(table)}; create temp table x_${table.name} ${sql.slice(sql.indexOf("("))}`);
     for (const row of db.all(ofTable("temp.x_aside"), table.name)) {
       const columns = knownColumns(mac, table, row);
-      if (columns === null) throw refused(source.file, `a row that it carries for its table ${table.name} is not one of that table`);
-      db.run(`insert into ${staged(table)} values (${names.map(() => "?").join(", ")})`, ...columns, mac.seal(table.name, columns));
+      const put = `insert or fail into ${staged(table)} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
+      if (columns === null || !putFitting(db, put, [...columns, mac.seal(table.name, columns)]))
+        throw refused(source.file, `a row that it carries for a table ${table.name} is not one of that table`);
     }
     db.run("delete from temp.x_aside where tbl = ? and part = 0", table.name);
   }

@@ -8,7 +8,7 @@ import type { HeartCrypto } from "../ports.ts";
 import { SqlError, type SqlDatabase } from "../sql.ts";
 import { digestOf, readSummary, sameStreams, StreamBook } from "../streams.ts";
 import { ACTOR, CELL, INCIDENT, LEAF, MERGED, Namespace, TASK_DOT, TASK_REMOVE } from "../tables.ts";
-import { carryHeads } from "../live-heads.ts";
+import { keepHeads, readHeads } from "../live-heads.ts";
 import { readMeta, writeMeta } from "../meta.ts";
 import {
   applyAside,
@@ -109,7 +109,10 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   const own = readSummary(db, mac, "main");
   if (own === null) throw refused(file, "the summary of its version vector was altered");
   const source = vetSource(db, mac, sourceFile);
+  const heads = readHeads(db, mac, { file: sourceFile, most: source.summary.hot.rows + source.summary.cold.rows });
   if (sameStreams(own, source.summary) && !hasGaps(db)) {
+    // A repair may have lost some here.
+    keepHeads(db, mac, heads);
     noteEqual(db, source.device, digestOf(own));
     return { ...NOTHING, same: true, replica: source.device.toHex() };
   }
@@ -125,7 +128,7 @@ function take(context: MergeContext, sourceFile: string, readAll: () => void): M
   const report = apply(context, source, delta, full);
   followClock(context, source, stage.fence);
   noteWitness(db, source.device, settled);
-  carryHeads(db, mac, source.file);
+  keepHeads(db, mac, heads);
   for (const table of MERGED) db.exec(`drop table ${staged(table)}`);
   db.exec("drop table temp.x_aside; drop table temp.d; drop table temp.changed; drop table if exists temp.y");
   return report;

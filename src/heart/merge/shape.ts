@@ -3,8 +3,8 @@ import type { SqlDatabase } from "../sql.ts";
 import { MERGED, mergedAt, type MergedTable } from "../tables.ts";
 
 /**
- * What the attached file's tables look like. At our own version they are ours to the letter, and at an older one those of them that it had. A newer version may have appended columns
- * and added tables; everything that this version's statements touch must still be what they take it for.
+ * What the attached file's tables look like. At our own version they are ours to the letter, and at an older one those of them that it had. A newer version
+ * may have appended columns and added tables; everything that this version's statements touch must still be what they take it for.
  */
 export interface SourceShape {
   readonly tables: readonly TableShape[];

@@ -93,7 +93,7 @@ function* pages(heart: ReadableHeart, store: TypedStore, { crypto }: HeartDeps):
     .list()
     .map(({ lastAt, ...incident }) => ({ type: "incident", ...incident, at: iso(lastAt) }));
   yield* paged(
-    (after) => db.all("select id from entry where id > ? order by id limit ?", ...(after ?? [new Uint8Array()]), PAGE),
+    (after) => db.all("select id from entry where id > ? and kind <> 'audit' order by id limit ?", ...(after ?? [new Uint8Array()]), PAGE),
     ({ id }) => [id],
     ({ id }) => {
       const entry = entries.get(id instanceof Uint8Array ? id.toHex() : "");

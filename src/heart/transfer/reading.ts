@@ -6,7 +6,7 @@ import { rowMac, type RowMac } from "../mac.ts";
 import { withStoredHeart, type StoredPlace } from "../open.ts";
 import type { HeartError } from "../port.ts";
 import type { HeartDeps } from "../ports.ts";
-import { isExactSchema, READ_ONLY_PRAGMAS, SCHEMA_VERSION } from "../schema.ts";
+import { isExactSchema, READ_ONLY_PRAGMAS, SCHEMA_VERSION, versionOf } from "../schema.ts";
 import type { SqlDatabase } from "../sql.ts";
 import { readMeta } from "../meta.ts";
 
@@ -59,7 +59,7 @@ export function withReadableHeart<T>(
 
 function check(deps: HeartDeps, { file, keysDir }: StoredPlace, db: SqlDatabase): Result<ReadableHeart, HeartError> {
   const close = () => db[Symbol.dispose]();
-  if (Number(db.get("pragma user_version")?.["user_version"] ?? 0) < SCHEMA_VERSION) return err({ kind: "outdated", path: file });
+  if (versionOf(db) < SCHEMA_VERSION) return err({ kind: "outdated", path: file });
   if (!isExactSchema(db, deps)) return err({ kind: "damaged", path: file, detail: "its tables are not those of a heart" });
   const row = readMeta(db, "heart");
   const id = row?.["v"];
