@@ -57,7 +57,7 @@ export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly Merge
       ofTable("aside"),
       (row) => {
         const columns = knownColumns(mac, table, row);
-        if (columns !== null) putFitting(db, put, [...columns, mac.seal(table.name, columns)]);
+        if (columns !== null) putFitting(db, put, table, [...columns, mac.seal(table.name, columns)]);
       },
       table.name,
     );
@@ -66,9 +66,12 @@ export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly Merge
   }
 }
 
-/** A seal says who wrote a row, not that it fits its table: false where it does not. */
-export function putFitting(db: SqlDatabase, sql: string, values: readonly SqlValue[]): boolean {
+/** A seal says who wrote a row, not that it fits its table: false where it does not, and nothing is put there. */
+export function putFitting(db: SqlDatabase, sql: string, table: MergedTable, values: readonly SqlValue[]): boolean {
   try {
+    // A number would become a text where one is wanted, which is not what was sealed.
+    const types = new Map(db.all("select name, type from pragma_table_info(?)", table.name).map(({ name, type }) => [name, type]));
+    if (!table.columns.every((name, i) => isOf(types.get(name), values[i] ?? null))) return false;
     db.run(sql, ...values);
     return true;
   } catch (error) {
@@ -76,3 +79,6 @@ export function putFitting(db: SqlDatabase, sql: string, values: readonly SqlVal
     return false;
   }
 }
+
+const isOf = (type: SqlValue | undefined, value: SqlValue): boolean =>
+  value === null || type === "ANY" || type === (value instanceof Uint8Array ? "BLOB" : typeof value === "string" ? "TEXT" : "INTEGER");

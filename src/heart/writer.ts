@@ -7,6 +7,7 @@ import type { RowMac } from "./mac.ts";
 import { type MetaFact, readMeta, writeMeta } from "./meta.ts";
 import type { HeartError } from "./port.ts";
 import type { Writer } from "./ports.ts";
+import { SCHEMA_VERSION, versionOf } from "./schema.ts";
 import type { SqlDatabase, SqlRow, SqlValue } from "./sql.ts";
 import { type Bookkept, StreamBook, summaryOf, trustedStream, VV_COLUMNS } from "./streams.ts";
 
@@ -146,6 +147,9 @@ export class WritingSession {
     const left = this.#left;
     if (left !== null && version === left.version && changes === left.changes) return left;
     this.#epoch++;
+    // An older file, put in place under an open heart.
+    if (versionOf(this.#db) < SCHEMA_VERSION)
+      throw new HeartFailure({ kind: "io", path: this.#env.file, detail: "a file of an older version was put in its place" });
     const row = this.#db.get(STANDS, this.#actor) ?? {};
     const { mac, file } = this.#env;
     return {

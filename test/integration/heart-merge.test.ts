@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { heartCopies } from "../../src/heart/copies.ts";
 import type { MessageId } from "../../src/lib/brand.ts";
@@ -250,5 +250,31 @@ describe("what is refused", () => {
     }
     expect(merge(pair.a, pair.b)).toMatchObject({ ok: false, error: { kind: "damaged" } });
     expect(must(merge(pair.a, genuine.path))).toMatchObject({ messages: 2, tasksAdded: 1 });
+  });
+});
+
+describe("a copy that was taken in the middle of a write", () => {
+  const copied = (folder: string, from: string, work: string): void => {
+    using db = raw(from);
+    db.exec(`pragma journal_mode = truncate; pragma cache_size = 4; begin immediate; ${work}`);
+    for (const end of ["", "-journal"]) copyFileSync(`${placeIn(from).file}${end}`, `${placeIn(folder).file}${end}`);
+    db.exec("rollback");
+  };
+
+  test("is read where nothing of the write is in it yet, as SQLite tells", () => {
+    using pair = twins("first", "second");
+    const [third, fourth] = [mk(join(pair.path, "third")), mk(join(pair.path, "fourth"))];
+    copied(third, pair.b, "update message_body set body = body || 'x' where n = 1");
+    const journal = readFileSync(`${placeIn(third).file}-journal`);
+    expect([journal.length > 512, journal[0]]).toEqual([true, 0]);
+    expect(merge(pair.a, third)).toMatchObject({ ok: true, value: { same: true } });
+
+    {
+      using heart = openIn(pair.b);
+      for (let i = 0; i < 40; i++) talk(heart, "long ".repeat(700));
+    }
+    copied(fourth, pair.b, "update message_body set body = body || 'x'");
+    expect(readFileSync(`${placeIn(fourth).file}-journal`)[0]).not.toBe(0);
+    expect(merge(pair.a, fourth)).toMatchObject({ ok: false, error: { kind: "unfinished" } });
   });
 });

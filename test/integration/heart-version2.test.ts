@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEntry } from "../../src/audit/entry.ts";
 import type { SigningKey } from "../../src/audit/log.ts";
@@ -12,8 +12,9 @@ import { KEY_FILE, readKeyFile } from "../../src/heart/key-file.ts";
 import { rowEncoder, rowMac } from "../../src/heart/mac.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { openAuditFile } from "../../src/heart/audit-file.ts";
+import type { SqlValue } from "../../src/heart/sql.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
-import { anchorOf, intent, judged, logIn, sitting } from "../support/audit-forge.ts";
+import { anchorOf, intent, judged, LABEL, logIn, sitting } from "../support/audit-forge.ts";
 import { asVersion2 } from "../support/audit-version2.ts";
 import { BUILD, miscounted, must, openIn, placeIn, raw, refusal, talk, texts } from "../support/heart.ts";
 import { tempDir, type TempDir } from "../support/noctem.ts";
@@ -43,6 +44,12 @@ afterEach(() => dir[Symbol.dispose]());
 const copyOf = (name: string): string => {
   const folder = join(dir.path, name);
   cpSync(old, folder, { recursive: true });
+  return folder;
+};
+const copyOfFolder = (from: string, name: string): string => {
+  const folder = join(dir.path, name);
+  rmSync(folder, { recursive: true, force: true });
+  cpSync(from, folder, { recursive: true });
   return folder;
 };
 const versionOf = (folder: string): number => {
@@ -214,22 +221,61 @@ test("that carries leaves of this version aside gives them to one as what they a
   expect(take(here, whole).entries).toBe(0);
   expect(db.get("select count(*) as n from leaf")?.["n"]).toBe(rows);
   expect(miscounted(here)).toEqual([]);
-  {
-    // Bytes of another table under its name.
-    using forged = raw(carrier);
-    using before = raw(old);
-    const known = before.all("select actor from vv").map(({ actor }) => actor);
-    const row = forged.all("select actor, seq from aside where tbl = 'leaf'").find(({ actor }) => !known.includes(actor ?? null));
-    expect(row).toBeDefined();
-    const { crypto } = heartDeps();
-    const mac = rowMac(crypto, must(readKeyFile(readFileSync(join(placeIn(carrier).keysDir, KEY_FILE)), crypto)).key);
-    const bytes = rowEncoder()("dream", [1, 2, 3]).slice();
-    const { actor = null, seq = null } = row ?? {};
+});
+
+test("that carries a row which fits no table is refused in a merge, and one of a still newer version is carried on", () => {
+  const folder = copyOf("carrier");
+  asVersion2(folder, "aside");
+  const { crypto } = heartDeps();
+  const mac = rowMac(crypto, must(readKeyFile(readFileSync(join(placeIn(folder).keysDir, KEY_FILE)), crypto)).key);
+  const other = join(dir.path, "empty");
+  const carry = (columns: readonly SqlValue[]): void => {
+    using db = raw(folder);
+    const { actor = null, seq = null } = db.get("select actor, seq from aside where tbl = 'leaf' order by seq desc limit 1") ?? {};
+    const bytes = rowEncoder()("leaf", [...columns.slice(0, 2), actor, seq, ...columns.slice(2)]).slice();
     const seal = sealAside(mac, { actor, seq, tbl: "leaf", part: 0, bytes });
-    forged.run("update aside set bytes = ?, mac = ? where actor = ? and seq = ?", bytes, seal, actor, seq);
+    db.run("update aside set bytes = ?, mac = ? where actor = ? and seq = ?", bytes, seal, actor, seq);
+  };
+  const merged = () => {
+    rmSync(other, { recursive: true, force: true });
+    mkdirSync(other);
+    cpSync(placeIn(folder).keysDir, placeIn(other).keysDir, { recursive: true });
+    openIn(other)[Symbol.dispose]();
+    return heartCopies(heartDeps(), placeIn(other), BUILD).merge(placeIn(folder).file, { dryRun: false });
+  };
+  const session = new Uint8Array(16);
+  for (const columns of [
+    [session.slice(3), 5, "text"],
+    [session, -5, "text"],
+    [session, 5, null],
+    [session, 5, 7],
+  ]) {
+    carry(columns);
+    expect(merged()).toMatchObject({ ok: false, error: { kind: "damaged" } });
+    // Where it lies it stays: the heart opens.
+    const brought = copyOfFolder(folder, "brought");
+    expect(refusal(brought)).toBeNull();
+    using db = raw(brought);
+    expect(db.get("select count(*) as n from aside")?.["n"]).toBe(1);
+    expect(miscounted(brought)).toEqual([]);
   }
-  const merged = heartCopies(heartDeps(), placeIn(copyOf("other")), BUILD).merge(placeIn(carrier).file, { dryRun: false });
-  expect(merged).toMatchObject({ ok: false, error: { kind: "damaged" } });
+  carry([session, 5, "text", "and one column more"]);
+  expect(merged()).toMatchObject({ ok: true, value: { aside: 1 } });
+  expect(miscounted(other)).toEqual([]);
+  expect(must(verifyHeart(heartDeps(), placeIn(other))).faults).toEqual([]);
+});
+
+test("put in place under an open heart is told of in a sentence, and written to by nobody", () => {
+  const earlier = copyOf("earlier");
+  asVersion2(earlier);
+  const bytes = readFileSync(placeIn(earlier).file);
+  using heart = openIn(old);
+  const log = logIn(old, heart, keys);
+  intent(log, "before");
+  writeFileSync(placeIn(old).file, bytes);
+  expect(heart.memory.remember("x", "y", LABEL)).toMatchObject({ ok: false, error: { kind: "io" } });
+  expect(log.incident({ what: "x", detail: "", severity: 1 })).toMatchObject({ ok: false, error: { kind: "heart" } });
+  expect(readFileSync(placeIn(old).file).equals(bytes)).toBe(true);
 });
 
 test("that can only be read says what is in its log", () => {

@@ -169,13 +169,15 @@ function stageKept({ db, mac, source }: Stage): void {
     const sql = String(db.get("select sql from main.sqlite_schema where type = 'table' and name = ?", table.name)?.["sql"]);
     // With its constraints, because a seal says who wrote a row and not that it fits.
     db.exec(`drop table if exists ${staged(table)}; create temp table x_${table.name} ${sql.slice(sql.indexOf("("))}`);
+    const put = `insert into ${staged(table)} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
     for (const row of db.all(ofTable("temp.x_aside"), table.name)) {
       const columns = knownColumns(mac, table, row);
-      const put = `insert or fail into ${staged(table)} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
-      if (columns === null || !putFitting(db, put, [...columns, mac.seal(table.name, columns)]))
+      // Of a version that is newer than this one as well: carried on.
+      if (columns === null) continue;
+      if (!putFitting(db, put, table, [...columns, mac.seal(table.name, columns)]))
         throw refused(source.file, `a row that it carries for a table ${table.name} is not one of that table`);
+      db.run("delete from temp.x_aside where actor = ? and seq = ?", row["actor"] ?? null, row["seq"] ?? null);
     }
-    db.run("delete from temp.x_aside where tbl = ? and part = 0", table.name);
   }
 }
 

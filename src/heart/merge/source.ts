@@ -50,8 +50,9 @@ export function refuseFile(file: string, facts: FileFacts, journal: FileFacts): 
     return { kind: "damaged", path: file, detail: "it is kept in a way that Noctem never uses (a write-ahead log)" };
   }
   if (header.kind === "heart" && header.version < 2) return { kind: "outdated", path: file };
-  // Only a connection that may write can roll back what was under way.
-  if (journal.kind === "file" && journal.size > 0 && journal.head.some((byte) => byte !== 0)) return { kind: "unfinished", path: file };
+  // Only a connection that may write can roll back what was under way. By its first byte, as SQLite does: until the journal is synced it is zero, and
+  // the file itself is untouched.
+  if (journal.kind === "file" && journal.size > 0 && journal.head[0] !== 0) return { kind: "unfinished", path: file };
   return null;
 }
 
