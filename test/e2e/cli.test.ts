@@ -66,7 +66,7 @@ describe("usage", () => {
     expect((await noctem(["sessions", "delete", "-h"])).stdout).toContain("--yes");
     expect((await noctem(["--version"])).stdout).toMatch(/^noctem \d+\.\d+\.\d+\n$/u);
     expect((await noctem(["--verbose", "--version"])).stdout).toMatch(/^noctem \d+\.\d+\.\d+\n$/u);
-    expect(JSON.parse((await noctem(["version", "--json"])).stdout)).toMatchObject({ "node-llama-cpp": "3.22.1", heartFormat: 2 });
+    expect(JSON.parse((await noctem(["version", "--json"])).stdout)).toMatchObject({ "node-llama-cpp": "3.22.1", heartFormat: 3 });
   });
 });
 
