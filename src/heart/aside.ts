@@ -51,13 +51,12 @@ export const ofTable = (from: "aside" | "temp.x_aside"): string =>
  */
 export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly MergedTable[]): void {
   for (const table of tables) {
-    const names = [...table.columns, "mac"];
-    const put = `insert or ignore into ${table.name} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
+    const put = putterInto(db, mac, table, table.name);
     db.each(
       ofTable("aside"),
       (row) => {
         const columns = knownColumns(mac, table, row);
-        if (columns !== null) putFitting(db, put, table, [...columns, mac.seal(table.name, columns)]);
+        if (columns !== null) put(columns);
       },
       table.name,
     );
@@ -66,18 +65,22 @@ export function takeInAside(db: SqlDatabase, mac: RowMac, tables: readonly Merge
   }
 }
 
-/** A seal says who wrote a row, not that it fits its table: false where it does not, and nothing is put there. */
-export function putFitting(db: SqlDatabase, sql: string, table: MergedTable, values: readonly SqlValue[]): boolean {
-  try {
+/** Seals rows of `table` and puts them `into` one like it. A seal says who wrote a row, not that it fits: false where it does not, and nothing is put there. */
+export function putterInto(db: SqlDatabase, mac: RowMac, table: MergedTable, into: string): (columns: readonly SqlValue[]) => boolean {
+  const names = [...table.columns, "mac"];
+  const sql = `insert into ${into} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
+  const types = new Map(db.all("select name, type from pragma_table_info(?)", table.name).map(({ name, type }) => [name, type]));
+  return (columns) => {
     // A number would become a text where one is wanted, which is not what was sealed.
-    const types = new Map(db.all("select name, type from pragma_table_info(?)", table.name).map(({ name, type }) => [name, type]));
-    if (!table.columns.every((name, i) => isOf(types.get(name), values[i] ?? null))) return false;
-    db.run(sql, ...values);
-    return true;
-  } catch (error) {
-    if (!(error instanceof SqlError) || !/^SQLITE_(?:CONSTRAINT|MISMATCH)/.test(error.code)) throw error;
-    return false;
-  }
+    if (!table.columns.every((name, i) => isOf(types.get(name), columns[i] ?? null))) return false;
+    try {
+      db.run(sql, ...columns, mac.seal(table.name, columns));
+      return true;
+    } catch (error) {
+      if (!(error instanceof SqlError) || !/^SQLITE_(?:CONSTRAINT|MISMATCH)/.test(error.code)) throw error;
+      return false;
+    }
+  };
 }
 
 const isOf = (type: SqlValue | undefined, value: SqlValue): boolean =>

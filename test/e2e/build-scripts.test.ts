@@ -73,6 +73,28 @@ describe("the test runner", () => {
     expect(result.last).toMatch(/, [1-9]\d* failed, /);
   });
 
+  test("what runs beside the others is waited for, shown and counted, whichever of them fails", async () => {
+    for (const [beside, last] of [
+      ["expect(1).toBe(2)", "1 passed, 1 failed, 0 skipped"],
+      ["expect(1).toBe(1)", "2 passed, 0 failed, 0 skipped"],
+      ["process.kill(process.pid, 'SIGKILL')", "1 passed, 1 failed, 0 skipped"],
+    ] as const) {
+      using dir = repository();
+      mkdirSync(join(dir.path, "test/property"));
+      writeFileSync(join(dir.path, "test/unit/a.test.ts"), 'import { test } from "bun:test";\ntest("quick", () => {});');
+      const slow = `import { expect, test } from "bun:test";\ntest("slow one", async () => { await Bun.sleep(300); ${beside}; });`;
+      writeFileSync(join(dir.path, "test/property/b.test.ts"), slow);
+      const result = await run(["scripts/test.ts", "property", "unit"], {
+        program: process.execPath,
+        cwd: dir.path,
+        env: cleanEnvironment,
+      });
+      expect(result.stdout.trimEnd().split("\n").at(-1)).toBe(last);
+      expect(result.code).toBe(last.includes(" 0 failed") ? 0 : 1);
+      if (!beside.includes("kill")) expect(result.stdout).toContain("slow one");
+    }
+  });
+
   test("no tests at all are no success", async () => {
     using dir = repository();
     const result = await run(["scripts/test.ts", "unit"], { program: process.execPath, cwd: dir.path });

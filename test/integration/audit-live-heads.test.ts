@@ -10,6 +10,7 @@ import { verifyHeart } from "../../src/heart/care/verify.ts";
 import { heartCopies } from "../../src/heart/copies.ts";
 import { liveHeads, sizeOf } from "../../src/heart/live-heads.ts";
 import { writeMeta } from "../../src/heart/meta.ts";
+import type { OpenHeart } from "../../src/heart/open.ts";
 import { heartDeps } from "../../src/platform/heart.ts";
 import { anchorOf, intent, judged, logIn, sitting, type Stage, Thief } from "../support/audit-forge.ts";
 import { BUILD, miscounted, must, openIn, placeIn, raw } from "../support/heart.ts";
@@ -44,6 +45,12 @@ const registers = (folder: string) => {
 };
 const take = (folder: string, from: string) =>
   must(heartCopies(heartDeps(), placeIn(folder), BUILD).merge(placeIn(from).file, { dryRun: false }));
+/** A session of one call in the first copy. */
+function begunIn(heart: OpenHeart) {
+  const log = logIn(one, heart, keys);
+  intent(log, "open");
+  return { log, session: log.session ?? "" };
+}
 const clone = (from: string, to: string): void => cpSync(from, to, { recursive: true });
 const isWhole = (folder: string): void => {
   expect(must(verifyHeart(heartDeps(), placeIn(folder))).faults).toEqual([]);
@@ -145,9 +152,7 @@ describe("in a merge", () => {
 
   test("a session that ended elsewhere has a register and no note, and the note does not come back", () => {
     using heart = openIn(one);
-    const log = logIn(one, heart, keys);
-    intent(log, "open");
-    const session = log.session ?? "";
+    const { log, session } = begunIn(heart);
     clone(one, two);
     must(log.end("done"));
     expect(heads(two)).toEqual([`${session}:2`]);
@@ -180,9 +185,7 @@ describe("in a merge", () => {
 
   test("a log that is open here goes on in a new session where a merge brought the end of this one", () => {
     using heart = openIn(one);
-    const log = logIn(one, heart, keys);
-    intent(log, "open");
-    const session = log.session ?? "";
+    const { log, session } = begunIn(heart);
     clone(one, two);
     {
       // The other copy's process had the key as well.

@@ -216,8 +216,8 @@ export const AUDIT_MUTANTS: readonly Mutant[] = [
   {
     name: "what an older source kept of this version's stays aside",
     file: "src/heart/merge/delta.ts",
-    from: "      if (columns === null) continue;\n      if (!putFitting",
-    to: "      if (columns !== undefined) continue;\n      if (!putFitting",
+    from: "      if (columns === null) continue;\n      if (!put(",
+    to: "      if (columns !== undefined) continue;\n      if (!put(",
   },
   {
     name: "of entries in one row the first is read",

@@ -1,4 +1,4 @@
-import { ASIDE_COLUMNS, asideColumns, isSealedAside, knownColumns, ofTable, putFitting, sealAside, type AsideRow } from "../aside.ts";
+import { ASIDE_COLUMNS, asideColumns, isSealedAside, knownColumns, ofTable, putterInto, sealAside, type AsideRow } from "../aside.ts";
 import { hlcOf, type Hlc } from "../hlc.ts";
 import { equal } from "../mac.ts";
 import type { HeartCrypto } from "../ports.ts";
@@ -165,17 +165,15 @@ function countInto({ source }: Stage, seen: Map<number, Count>, counter: RowCoun
 function stageKept({ db, mac, source }: Stage): void {
   for (const table of MERGED) {
     if (source.shape.tables.some((shape) => shape.table === table)) continue;
-    const names = [...table.columns, "mac"];
     const sql = String(db.get("select sql from main.sqlite_schema where type = 'table' and name = ?", table.name)?.["sql"]);
     // With its constraints, because a seal says who wrote a row and not that it fits.
     db.exec(`drop table if exists ${staged(table)}; create temp table x_${table.name} ${sql.slice(sql.indexOf("("))}`);
-    const put = `insert into ${staged(table)} (${names.join(", ")}) values (${names.map(() => "?").join(", ")})`;
+    const put = putterInto(db, mac, table, staged(table));
     for (const row of db.all(ofTable("temp.x_aside"), table.name)) {
       const columns = knownColumns(mac, table, row);
       // Of a version that is newer than this one as well: carried on.
       if (columns === null) continue;
-      if (!putFitting(db, put, table, [...columns, mac.seal(table.name, columns)]))
-        throw refused(source.file, `a row that it carries for a table ${table.name} is not one of that table`);
+      if (!put(columns)) throw refused(source.file, `a row that it carries for a table ${table.name} is not one of that table`);
       db.run("delete from temp.x_aside where actor = ? and seq = ?", row["actor"] ?? null, row["seq"] ?? null);
     }
   }
