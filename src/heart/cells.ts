@@ -24,14 +24,14 @@ const PUT = `insert into cell (${NAMES.join(", ")}) values (${NAMES.map(() => "?
     .map((name) => `${name} = excluded.${name}`)
     .join(", ")}`;
 
-/** Writes a register over whatever stands there. Inside a transaction of `stamps`. `before`: its row, for a caller that has read it there. */
+/** Writes a register over whatever stands there. Inside a transaction of `stamps`. */
 export function putCell(
   db: SqlDatabase,
   mac: RowMac,
   stamps: Stamps,
   cell: { readonly ns: Namespace; readonly key: string; readonly value: string | null; readonly label: Label },
-  before: SqlRow | null = cellRow(db, cell.ns, cell.key),
 ): void {
+  const before = cellRow(db, cell.ns, cell.key);
   stamps.replaced(before);
   // The stamp of a damaged cell is anybody's, and must not be carried into one that is sealed.
   const visible = before !== null && isSealed(before, mac) ? Number(before["hlc"]) : 0;
@@ -63,7 +63,7 @@ export function cellsUnder(
   return { cells, damaged: found.length - cells.length };
 }
 
-export function cellOf(row: SqlRow, mac: RowMac | null): Cell | "damaged" {
+function cellOf(row: SqlRow, mac: RowMac | null): Cell | "damaged" {
   if (mac !== null && !isSealed(row, mac)) return "damaged";
   const { k, v, hlc } = row;
   const label = labelOf(row);

@@ -149,7 +149,7 @@ export function insertEntry(
 }
 
 /** The first four bytes of an id that is to stand near another's, after those of smaller numbers. Twelve are left to tell it from all others. */
-export const placeNear = (near: Uint8Array, number: number): readonly number[] => {
+const placeNear = (near: Uint8Array, number: number): readonly number[] => {
   const last = Math.min(number, 0xffff);
   return [near[0] ?? 0, near[1] ?? 0, last >> 8, last & 0xff];
 };
